@@ -1,0 +1,73 @@
+/** Every number that both ends must agree on, and every limit, each with its unit. */
+
+export const PROTOCOL_VERSION = 1;
+export const ALPN = "sock/1";
+export const DEFAULT_PORT = 7625;
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+// frames
+/** Bytes of the length that leads each frame (unsigned, little-endian). */
+export const LENGTH_BYTES = 4;
+/** Longest header, bytes of UTF-8 JSON. */
+export const MAX_HEADER_BYTES = 64 * KiB;
+/** Longest header of the first frame of each direction, bytes. */
+export const MAX_FIRST_HEADER_BYTES = 4 * KiB;
+/** Longest body of a frame, bytes. */
+export const MAX_BODY_BYTES = 1 * MiB;
+/** Deepest nesting of a header's JSON; the header's own object is level 1. */
+export const MAX_JSON_DEPTH = 8;
+/** Longest text of an error that a peer may send and we show, characters. */
+export const MAX_ERROR_TEXT = 500;
+
+// sessions
+/** From accept to a session (TLS, key looked up, `hello` read), ms. */
+export const AUTHORISE_DEADLINE_MS = 10 * SECOND;
+/** Sockets without a session: in all, for an address, for an address with a good session in the last hour. */
+export const MAX_UNAUTHORISED = 100;
+export const MAX_UNAUTHORISED_PER_ADDRESS = 8;
+export const MAX_UNAUTHORISED_PER_KNOWN_ADDRESS = 64;
+export const KNOWN_ADDRESS_MS = HOUR;
+/** Most addresses that are remembered as known, oldest out first. */
+export const MAX_KNOWN_ADDRESSES = 10_000;
+/** While others wait, TLS must be done this long after a socket's turn came, ms. */
+export const TLS_TURN_MS = 1 * SECOND;
+/** Most connections that wait for their turn; the next one is closed. */
+export const MAX_WAITING = 10_000;
+export const PING_INTERVAL_MS = 15 * SECOND;
+export const PINGS_MISSED = 3;
+export const CONNECT_TIMEOUT_MS = 10 * SECOND;
+/** Pause before the next of several addresses is tried beside the first, ms (RFC 8305 allows 100 to 2,000). */
+export const NEXT_ADDRESS_MS = 100;
+/** A server that was told to stop waits this long for its transfers, ms. */
+export const DRAIN_MS = 10 * SECOND;
+/** A running server follows changed grants within this, ms. */
+export const GRANTS_POLL_MS = 400;
+
+// join codes and grants
+export const ENROL_TTL_MS = HOUR;
+export const ENROL_USES = 1;
+export const DIRECT_TTL_MS = 30 * DAY;
+export const MAX_CODE_ADDRESSES = 4;
+export const RUN_ID_BYTES = 16;
+
+// files
+/** Bytes of a file in one `data` frame, and the block of the chained xxh3. */
+export const DATA_BYTES = 1 * MiB;
+/** Blocks of DATA_BYTES in flight between socket, hash and disk, each direction of one transfer. */
+export const BLOCKS_IN_FLIGHT = 8;
+/** Files up to this many bytes are hashed where they are; longer ones on a thread of their own. */
+export const INLINE_HASH_BYTES = 1 * MiB;
+/** Partial files older than this are removed, ms. */
+export const PARTIAL_TTL_MS = 24 * HOUR;
+export const PARTIAL_FOLDER = ".sock-partial";
+/** Longest file name, bytes (POSIX NAME_MAX), and longest path on the wire, bytes. */
+export const MAX_NAME_BYTES = 255;
+export const MAX_PATH_BYTES = 4096;
+/** Most symbolic links followed while one path is resolved (Linux's own limit). */
+export const MAX_LINK_HOPS = 40;
