@@ -24,6 +24,14 @@ export const MAX_BODY_BYTES = 1 * MiB;
 export const MAX_JSON_DEPTH = 8;
 /** Longest text of an error that a peer may send and we show, characters. */
 export const MAX_ERROR_TEXT = 500;
+/** Most features or capabilities in one list. */
+export const MAX_LIST = 64;
+/** Longest word in such a list, version, platform, charset or name of a key, characters. */
+export const MAX_WORD = 64;
+/** Longest name of a machine or of a user on one, characters. */
+export const MAX_PEER_NAME = 255;
+/** Longest public key (base64 of DER), characters. */
+export const MAX_SPKI_TEXT = 256;
 
 // sessions
 /** From accept to a session (TLS, key looked up, `hello` read), ms. */
@@ -35,10 +43,11 @@ export const MAX_UNAUTHORISED_PER_KNOWN_ADDRESS = 64;
 export const KNOWN_ADDRESS_MS = HOUR;
 /** Most addresses that are remembered as known, oldest out first. */
 export const MAX_KNOWN_ADDRESSES = 10_000;
-/** While others wait, TLS must be done this long after a socket's turn came, ms. */
+/** While others wait, TLS must be done this long after a socket's turn came, ms: less the more there are. */
 export const TLS_TURN_MS = 1 * SECOND;
-/** Most connections that wait for their turn; the next one is closed. */
-export const MAX_WAITING = 10_000;
+export const MIN_TLS_TURN_MS = 200;
+/** Most connections that wait for their turn; with one more the oldest is closed. */
+export const MAX_WAITING = 512;
 export const PING_INTERVAL_MS = 15 * SECOND;
 export const PINGS_MISSED = 3;
 export const CONNECT_TIMEOUT_MS = 10 * SECOND;
@@ -54,6 +63,16 @@ export const ENROL_TTL_MS = HOUR;
 export const ENROL_USES = 1;
 export const DIRECT_TTL_MS = 30 * DAY;
 export const MAX_CODE_ADDRESSES = 4;
+/** Longest code that is looked at, and longest text that one is searched in, characters. */
+export const MAX_CODE_CHARS = 2_000;
+export const MAX_PASTE_CHARS = 8_000;
+/** Most uses of a code that are counted; each is a file. */
+export const MAX_USES = 1_000;
+/** Longest name of a host, key or code, characters of `a-z 0-9 . _ -`. */
+export const MAX_LABEL_CHARS = 63;
+/** Longest host name (RFC 1035), characters, and longest path of a unix socket (macOS has 104 with the NUL), bytes. */
+export const MAX_HOST_CHARS = 253;
+export const MAX_UNIX_PATH_BYTES = 103;
 export const RUN_ID_BYTES = 16;
 
 // files

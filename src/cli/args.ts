@@ -1,0 +1,196 @@
+/**
+ * Arguments, strictly. citty parses, but takes unknown flags, surplus words and missing values without a word; so each
+ * token is first checked against the definitions, and citty is given `--name=value` words that leave nothing to guess.
+ */
+import { parseArgs } from "citty";
+import { SockError } from "../errors.ts";
+import { nearest } from "./suggest.ts";
+import { parseValue } from "./values.ts";
+import type { ArgDef, ArgDefs, Values } from "./verb.ts";
+
+interface Scan {
+  /** `--name=value`, `--name`, `--no-name`; no positionals. */
+  flags: string[];
+  positionals: string[];
+  words: string[] | undefined;
+  repeated: Map<string, string[]>;
+  /** How often each boolean was given (`-v -v`). */
+  counts: Map<string, number>;
+}
+
+export interface ReadArgs {
+  values: Values;
+  counts: ReadonlyMap<string, number>;
+}
+
+/** Raw words to checked values. Throws `usage` for whatever does not fit the definitions. */
+export function readArgs(
+  raw: readonly string[],
+  defs: ArgDefs,
+  options: { words: boolean; command: string },
+): ReadArgs {
+  const scan = scanArgs(raw, defs, options.words);
+  const named = Object.entries(defs).filter(([, def]) => def.type !== "positional");
+  const parsed = parse(scan.flags, Object.fromEntries(named));
+  const values: Values = { words: scan.words };
+  for (const [name, def] of named) {
+    values[name] = flagValue(name, def, scan, parsed[name]);
+  }
+  assignPositionals(values, defs, scan.positionals, options.command);
+  return { values: values, counts: scan.counts };
+}
+
+function parse(flags: string[], defs: ArgDefs): Values {
+  try {
+    return parseArgs(flags, defs);
+  } catch (error) {
+    throw new SockError("usage", error instanceof Error ? firstLower(error.message) : String(error));
+  }
+}
+
+function flagValue(name: string, def: ArgDef, scan: Scan, parsed: Values[string]): Values[string] {
+  if (def.type === "boolean") return parsed === true;
+  if (def.type === "enum" || def.type === "positional") return parsed;
+  if ("repeat" in def && def.repeat === true) return scan.repeated.get(name) ?? [];
+  if (typeof parsed !== "string") return undefined;
+  return "kind" in def && def.kind !== undefined ? parseValue(def.kind, parsed, `--${name}`) : parsed;
+}
+
+function scanArgs(raw: readonly string[], defs: ArgDefs, words: boolean): Scan {
+  const scan: Scan = { flags: [], positionals: [], words: undefined, repeated: new Map(), counts: new Map() };
+  const names = flagNames(defs);
+  let index = 0;
+  /** The value that belongs to a flag: after `=`, or the next word. */
+  const value = (shown: string, attached: string | undefined): string => {
+    if (attached !== undefined) return attached;
+    const next = raw[index + 1];
+    if (next === undefined || next === "--" || names.has(next.split("=", 1)[0] ?? next)) {
+      throw new SockError("usage", `${shown} needs a value`);
+    }
+    index += 1;
+    return next;
+  };
+  for (; index < raw.length; index += 1) {
+    const word = raw[index] ?? "";
+    if (word === "--") {
+      const rest = raw.slice(index + 1);
+      if (words) scan.words = rest;
+      else scan.positionals.push(...rest);
+      break;
+    }
+    if (word === "-" || !word.startsWith("-")) scan.positionals.push(word);
+    else if (word.startsWith("--")) takeFlag(scan, defs, names, word, value);
+    else takeLetters(scan, defs, names, word, value);
+  }
+  return scan;
+}
+
+type TakeValue = (shown: string, attached: string | undefined) => string;
+
+function takeFlag(
+  scan: Scan,
+  defs: ArgDefs,
+  names: Map<string, string>,
+  word: string,
+  value: TakeValue,
+): void {
+  const equals = word.indexOf("=");
+  const shown = equals < 0 ? word : word.slice(0, equals);
+  const attached = equals < 0 ? undefined : word.slice(equals + 1);
+  const name = names.get(shown);
+  const def = name === undefined ? undefined : defs[name];
+  if (name === undefined || def === undefined) throw unknownFlag(shown, names);
+  if (def.type !== "boolean") return take(scan, def, name, value(shown, attached));
+  if (attached !== undefined) throw new SockError("usage", `${shown} takes no value`);
+  scan.flags.push(shown.startsWith("--no-") ? `--no-${name}` : `--${name}`);
+  scan.counts.set(name, (scan.counts.get(name) ?? 0) + 1);
+}
+
+/** `-q`, `-vv`, `-c LINE`, `-cLINE`: letters up to the first that takes a value. */
+function takeLetters(
+  scan: Scan,
+  defs: ArgDefs,
+  names: Map<string, string>,
+  word: string,
+  value: TakeValue,
+): void {
+  for (let at = 1; at < word.length; at += 1) {
+    const shown = `-${word[at]}`;
+    const name = names.get(shown);
+    const def = name === undefined ? undefined : defs[name];
+    if (name === undefined || def === undefined) throw unknownFlag(word.length === 2 ? word : shown, names);
+    if (def.type !== "boolean") {
+      const attached = word.slice(at + 1).replace(/^=/, "");
+      return take(scan, def, name, value(shown, attached === "" ? undefined : attached));
+    }
+    scan.flags.push(`--${name}`);
+    scan.counts.set(name, (scan.counts.get(name) ?? 0) + 1);
+  }
+}
+
+function take(scan: Scan, def: ArgDef, name: string, value: string): void {
+  if (def.type === "enum" && !def.options.includes(value)) {
+    const hint = `one of ${def.options.join(", ")}`;
+    throw new SockError("usage", `--${name}: ${JSON.stringify(value)} is not known`, hint);
+  }
+  if (def.type === "string" && "repeat" in def && def.repeat === true) {
+    scan.repeated.set(name, [...(scan.repeated.get(name) ?? []), value]);
+  } else {
+    scan.flags.push(`--${name}=${value}`);
+  }
+}
+
+/** Every way to write a flag (`--name`, `--no-name`, `-n`) to its name. */
+function flagNames(defs: ArgDefs): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const [name, def] of Object.entries(defs)) {
+    if (def.type === "positional") continue;
+    names.set(`--${name}`, name);
+    for (const alias of aliases(def)) names.set(alias.length === 1 ? `-${alias}` : `--${alias}`, name);
+    if (def.type === "boolean" && isNegatable(def)) names.set(`--no-${name}`, name);
+  }
+  return names;
+}
+
+export function aliases(def: ArgDef): string[] {
+  return "alias" in def && def.alias !== undefined ? [def.alias].flat() : [];
+}
+
+export function isNegatable(def: { default?: unknown; negativeDescription?: string }): boolean {
+  return def.default === true || def.negativeDescription !== undefined;
+}
+
+function unknownFlag(shown: string, names: Map<string, string>): SockError {
+  const long = [...names.keys()].filter((name) => name.startsWith("--"));
+  const meant = shown.startsWith("--") ? nearest(shown, long) : undefined;
+  return new SockError(
+    "usage",
+    `unknown flag ${shown}`,
+    meant === undefined ? undefined : `did you mean ${meant}?`,
+  );
+}
+
+function assignPositionals(values: Values, defs: ArgDefs, given: string[], command: string): void {
+  const left = [...given];
+  for (const [name, def] of Object.entries(defs)) {
+    if (def.type !== "positional") continue;
+    const required = def.required !== false && def.default === undefined;
+    if (required && left.length === 0) {
+      throw new SockError("usage", `${positionalName(name)} is missing`, `sock help ${command}`);
+    }
+    values[name] =
+      "variadic" in def && def.variadic === true ? left.splice(0) : (left.shift() ?? def.default);
+  }
+  const surplus = left[0];
+  if (surplus !== undefined) {
+    throw new SockError("usage", `one word too many: ${JSON.stringify(surplus)}`, `sock help ${command}`);
+  }
+}
+
+export function positionalName(name: string): string {
+  return name.toUpperCase();
+}
+
+function firstLower(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1).replace(/\.$/, "");
+}

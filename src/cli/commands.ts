@@ -1,0 +1,21 @@
+/** The commands, in the order of the help. A verb's module is loaded only when it is used: that halves the start. */
+import { SockError } from "../errors.ts";
+import { nearest } from "./suggest.ts";
+import type { Verb } from "./verb.ts";
+
+type Load = () => Promise<{ default: Verb }>;
+
+export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
+  ["help", () => import("./help.ts")],
+]);
+
+/** The verb of that name; `usage` with the nearest name where there is none. */
+export async function findVerb(name: string): Promise<Verb> {
+  const load = COMMANDS.get(name);
+  if (load === undefined) {
+    const meant = nearest(name, COMMANDS.keys());
+    const hint = meant === undefined ? "sock help lists the commands" : `did you mean sock ${meant}?`;
+    throw new SockError("usage", `unknown command ${JSON.stringify(name)}`, hint);
+  }
+  return (await load()).default;
+}

@@ -1,0 +1,274 @@
+import { fstatSync } from "node:fs";
+import { echo } from "../client/echo.ts";
+import { resolveHost, type Target } from "../client/hosts.ts";
+import { measureEcho, type Measured } from "../client/measure.ts";
+import { Session } from "../client/session.ts";
+import { SockError, STATUS } from "../errors.ts";
+import { isMet, type Threshold, verdictOf } from "../measure/verdict.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { formatBytes } from "../text/units.ts";
+import { isTerminal } from "./output.ts";
+import { Progress } from "./progress.ts";
+import { sessionOptions } from "./session-options.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+const DEFAULT_COUNT = 1000;
+const DEFAULT_SIZE = 64;
+const MAX_SIZE = 1024 * 1024;
+const MAX_CONNECTIONS = 10_000;
+/** Percentiles that can be stated as limits. */
+const PERCENTILES = [
+  ["max-p50", 50],
+  ["max-p90", 90],
+  ["max-p99", 99],
+  ["max-p99.9", 99.9],
+  ["max-rtt", 100],
+] as const;
+/** Fewer samples than this say nothing about the last one in a thousand. */
+const P999_LEAST = 1000;
+
+const args = {
+  host: { type: "positional", required: false, description: "a joined server; left out: the only one" },
+  text: { type: "positional", required: false, variadic: true, description: "what to send" },
+  interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
+  count: {
+    type: "string",
+    kind: "count",
+    valueHint: "N",
+    description: `round trips to measure (${DEFAULT_COUNT})`,
+  },
+  size: { type: "string", kind: "bytes", valueHint: "B", description: `bytes each way (${DEFAULT_SIZE})` },
+  conns: { type: "string", kind: "count", valueHint: "C", description: "connections at the same time (1)" },
+  "max-rtt": {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "status 3 if any round trip takes longer",
+  },
+  "max-p50": {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "status 3 if half of them take longer",
+  },
+  "max-p90": { type: "string", kind: "duration", valueHint: "DUR", description: "likewise for one in ten" },
+  "max-p99": {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "likewise for one in a hundred",
+  },
+  "max-p99.9": {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "likewise for one in a thousand",
+  },
+  "min-rate": {
+    type: "string",
+    kind: "count",
+    valueHint: "N",
+    description: "status 3 if there are fewer round trips a second",
+  },
+} as const;
+
+type EchoArgs = Args<typeof args>;
+
+export default defineVerb({
+  meta: {
+    name: "echo",
+    summary: "send text and see it come back, or measure round trips over TCP",
+    usage: [
+      "echo HOST TEXT...",
+      "echo [HOST] < LINES",
+      "echo -i [HOST]",
+      "echo [HOST] --count N --size B --conns C",
+    ],
+    examples: [
+      { line: "sock echo web1 hello", does: "prints hello when it has been there and back" },
+      { line: "sock echo web1 --count 10000 --max-p99 5ms", does: "measures; status 3 if p99 is over 5 ms" },
+    ],
+  },
+  args,
+  async run(context, given) {
+    const target = resolveHost(given.host, context.env);
+    if (given.text.length > 0) return echoText(context, target, given.text.join(" "));
+    if (given.interactive || (!measures(given) && pipedIn())) return echoLines(context, target);
+    return measure(context, target, given);
+  },
+});
+
+function measures(given: EchoArgs): boolean {
+  return given.count !== undefined || given.size !== undefined || given.conns !== undefined;
+}
+
+/** A file or a pipe is text to send; a terminal or /dev/null is not. */
+function pipedIn(): boolean {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFIFO() || stat.isFile() || stat.isSocket();
+  } catch {
+    return false;
+  }
+}
+
+async function echoText(context: Context, target: Target, text: string): Promise<void> {
+  const session = await Session.open(target, sessionOptions(context));
+  try {
+    await oneEcho(context, session, new TextEncoder().encode(text));
+  } finally {
+    session.close();
+  }
+}
+
+/** Each line when it is there; a last one without its end too. */
+async function echoLines(context: Context, target: Target): Promise<void> {
+  const session = await Session.open(target, sessionOptions(context));
+  try {
+    for await (const line of lines(Bun.stdin.stream(), context.signal)) await oneEcho(context, session, line);
+  } finally {
+    session.close();
+  }
+}
+
+async function oneEcho(context: Context, session: Session, bytes: Uint8Array): Promise<void> {
+  const started = performance.now();
+  const back = await echo(session, bytes);
+  const micros = Math.round((performance.now() - started) * 1000);
+  const text = new TextDecoder().decode(back);
+  context.json.emit({ type: "echo", bytes: back.length, text, rtt_us: micros });
+  if (context.json.enabled) return;
+  const shown = isTerminal(1) ? new TextEncoder().encode(escapeForDisplay(text)) : back;
+  await context.ui.data(Buffer.concat([shown, Buffer.from("\n")]));
+}
+
+const NEWLINE = 10;
+/** A line longer than this is sent in pieces of it, bytes. */
+const LONGEST_LINE = 1024 * 1024;
+
+async function* lines(input: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = input.getReader();
+  const cancel = (): void => {
+    reader.cancel().catch(() => undefined);
+  };
+  signal.addEventListener("abort", cancel, { once: true });
+  let held: Uint8Array = new Uint8Array(0);
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (signal.aborted)
+      throw signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped");
+    if (done) break;
+    held = held.length === 0 ? value : Buffer.concat([held, value]);
+    for (let end = held.indexOf(NEWLINE); end !== -1; end = held.indexOf(NEWLINE)) {
+      yield held.subarray(0, end);
+      held = held.subarray(end + 1);
+    }
+    if (held.length >= LONGEST_LINE) {
+      yield held;
+      held = new Uint8Array(0);
+    }
+  }
+  if (held.length > 0) yield held;
+}
+
+async function measure(context: Context, target: Target, given: EchoArgs): Promise<number> {
+  const count = inRange("--count", given.count ?? DEFAULT_COUNT, 1, Number.MAX_SAFE_INTEGER);
+  const size = inRange("--size", given.size ?? DEFAULT_SIZE, 0, MAX_SIZE);
+  const connections = inRange("--conns", given.conns ?? 1, 1, MAX_CONNECTIONS);
+  const progress = new Progress(context.ui, target.name, count, "count");
+  const measured = await measureEcho(target, {
+    ...sessionOptions(context),
+    count,
+    size,
+    connections,
+    onProgress: (done) => progress.update(done),
+  });
+  progress.done();
+  const figures = figuresOf(measured);
+  const thresholds = thresholdsOf(given, figures);
+  const verdict = verdictOf(thresholds);
+  context.json.result({
+    host: target.name,
+    size,
+    connections,
+    count,
+    complete: measured.failure === undefined,
+    done: measured.done,
+    seconds: round(measured.seconds, 3),
+    per_second: figures.perSecond,
+    rtt_us: figures.rtt,
+    verdict,
+  });
+  if (!context.json.enabled) {
+    const what = `${measured.done} x ${formatBytes(size)} over ${connections} connection${connections === 1 ? "" : "s"}`;
+    context.ui.print(`${target.name} ${measured.address}   ${what} in ${round(measured.seconds, 2)} s`);
+    for (const line of table(figures, thresholds)) context.ui.print(`  ${line}`);
+  }
+  if (measured.failure !== undefined) throw measured.failure;
+  return verdict.met ? STATUS.done : STATUS.threshold;
+}
+
+interface Figures {
+  perSecond: number;
+  /** Microseconds; null where there are too few samples. */
+  rtt: Record<"min" | "mean" | "p50" | "p90" | "p99" | "p99_9" | "max", number | null> & { n: number };
+}
+
+function figuresOf(measured: Measured): Figures {
+  const { rtt, done, seconds } = measured;
+  const micros = (nanos: number | undefined): number | null =>
+    nanos === undefined ? null : round(nanos / 1000, 1);
+  return {
+    perSecond: seconds > 0 ? Math.round(done / seconds) : 0,
+    rtt: {
+      min: micros(rtt.min),
+      mean: micros(rtt.mean),
+      p50: micros(rtt.percentile(50)),
+      p90: micros(rtt.percentile(90)),
+      p99: micros(rtt.percentile(99)),
+      p99_9: rtt.count < P999_LEAST ? null : micros(rtt.percentile(99.9)),
+      max: micros(rtt.max),
+      n: rtt.count,
+    },
+  };
+}
+
+function thresholdsOf(given: EchoArgs, figures: Figures): Threshold[] {
+  const { rtt } = figures;
+  const values = { 50: rtt.p50, 90: rtt.p90, 99: rtt.p99, 99.9: rtt.p99_9, 100: rtt.max };
+  const stated: Threshold[] = [];
+  for (const [name, percentile] of PERCENTILES) {
+    const limit = given[name];
+    if (limit !== undefined)
+      stated.push({ name, limit: limit * 1000, value: values[percentile], unit: "us" });
+  }
+  const least = given["min-rate"];
+  if (least !== undefined) {
+    stated.push({ name: "min-rate", limit: least, value: figures.perSecond, unit: "/s", atLeast: true });
+  }
+  return stated;
+}
+
+function table(figures: Figures, thresholds: readonly Threshold[]): string[] {
+  const { rtt } = figures;
+  const ms = (micros: number | null): string => (micros === null ? "-" : (micros / 1000).toFixed(3));
+  const shown = (value: number | null, unit: string): string =>
+    value === null ? "unknown" : unit === "us" ? `${ms(value)} ms` : `${value}${unit}`;
+  return [
+    `rate    ${figures.perSecond} round trips a second`,
+    `rtt     min ${ms(rtt.min)}   p50 ${ms(rtt.p50)}   p90 ${ms(rtt.p90)}   p99 ${ms(rtt.p99)}   p99.9 ${ms(rtt.p99_9)}   max ${ms(rtt.max)} ms   n ${rtt.n}`,
+    ...thresholds.map(
+      (one) =>
+        `${isMet(one) ? "met   " : "MISSED"}  ${one.name.padEnd(10)} ${shown(one.limit, one.unit)}   ${shown(one.value, one.unit)}`,
+    ),
+  ];
+}
+
+function inRange(flag: string, value: number, least: number, most: number): number {
+  if (value >= least && value <= most) return value;
+  throw new SockError("usage", `${flag} must be from ${least} to ${most}`);
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

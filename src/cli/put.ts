@@ -1,0 +1,88 @@
+import { fstatSync } from "node:fs";
+import { put, type Source } from "../client/put.ts";
+import { resolveHost } from "../client/hosts.ts";
+import { Session } from "../client/session.ts";
+import { fileSource, streamSource } from "../client/source.ts";
+import { remoteTarget } from "../client/target.ts";
+import { SockError } from "../errors.ts";
+import { BlockPool } from "../files/blocks.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { Progress } from "./progress.ts";
+import { sessionOptions } from "./session-options.ts";
+import { digestName, fileEvent, fileReport, parseMode, resultFields, TRANSFER_ARGS } from "./transfer.ts";
+import { defineVerb } from "./verb.ts";
+
+export default defineVerb({
+  meta: {
+    name: "put",
+    summary: "send files to a server; done means: verified there",
+    usage: ["put FILE... HOST:[PATH]", "put - HOST:PATH"],
+    examples: [
+      { line: "sock put app.tar.gz web1:releases/", does: "sends it into releases/" },
+      { line: "sock put a.txt web1:b.txt", does: "sends it as b.txt" },
+      { line: "tar c dir | sock put - web1:dir.tar", does: "sends what comes on stdin" },
+    ],
+    more: [
+      "A path that ends in / , or is a folder there, is a folder to put into; any other is the new name. Folders on the way are made.",
+      "The old file stays as it is until the new one is complete and its digest was found equal on both sides.",
+    ],
+  },
+  args: {
+    words: { type: "positional", variadic: true, description: "files, then where they go; - is stdin" },
+    ...TRANSFER_ARGS,
+    chmod: { type: "string", valueHint: "MODE", description: "mode of the new file, octal (default: the source's)" },
+    verify: { type: "boolean", description: "read the new file back from the disk and compare once more" },
+    sync: { type: "boolean", description: "end only when it would survive a power cut there" },
+  },
+  async run(context, given) {
+    const target = given.words.at(-1);
+    const names = given.words.slice(0, -1);
+    if (target === undefined || names.length === 0) {
+      throw new SockError("usage", "what goes where? a file and HOST: are needed", "sock put FILE HOST:[PATH]");
+    }
+    const remote = remoteTarget(target);
+    const host = resolveHost(remote.host, context.env);
+    const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
+    const sources = names.map((name) => ({ name, source: open(name, mode, remote.path, context.signal) }));
+    const to = sources.length > 1 && remote.path !== "" && !remote.path.endsWith("/") ? `${remote.path}/` : remote.path;
+    const pool = new BlockPool();
+    const totals = { files: 0, bytes: 0, skipped: 0, started: performance.now() };
+    try {
+      const session = await Session.open(host, sessionOptions(context));
+      try {
+        for (const { name, source } of sources) {
+          const progress = new Progress(context.ui, escapeForDisplay(name), source.length);
+          const started = performance.now();
+          const done = await put(session, source, to, {
+            digest: digestName(given.digest),
+            onExists: given["on-exists"],
+            verify: given.verify,
+            sync: given.sync,
+            pool,
+            onProgress: (bytes) => progress.update(bytes),
+          }).finally(() => progress.done());
+          const file = { ...done, path: `${host.name}:${done.path}`, seconds: (performance.now() - started) / 1000 };
+          context.json.emit(fileEvent(file, digestName(given.digest)));
+          fileReport(context.ui, file, digestName(given.digest));
+          if (done.action === "skipped") totals.skipped += 1;
+          else totals.files += 1;
+          totals.bytes += done.bytes;
+        }
+      } finally {
+        session.close();
+      }
+    } finally {
+      for (const { source } of sources) source.close();
+      context.json.result(resultFields(host.name, totals));
+    }
+  },
+});
+
+function open(name: string, mode: number | undefined, path: string, signal: AbortSignal): Source & { close(): void } {
+  if (name !== "-") return fileSource(name, mode);
+  if (path === "" || path.endsWith("/")) {
+    throw new SockError("usage", "stdin has no name", "say which file it becomes: sock put - HOST:NAME");
+  }
+  if (fstatSync(0).isDirectory()) throw new SockError("is-folder", "stdin is a folder");
+  return streamSource(Bun.stdin.stream(), mode ?? null, signal);
+}

@@ -1,0 +1,70 @@
+/** What put and get have in common: their flags, and how they say what became of a file. */
+import { SockError } from "../errors.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
+import type { JsonEvent } from "./json.ts";
+import type { Ui } from "./ui.ts";
+
+export const TRANSFER_ARGS = {
+  "on-exists": {
+    type: "enum",
+    options: ["replace", "refuse", "rename", "skip"],
+    default: "replace",
+    description: "where the file is there already; rename saves as NAME.new",
+  },
+  digest: {
+    type: "enum",
+    options: ["sha256", "xxh3"],
+    default: "sha256",
+    description: "how both sides prove that they have the same bytes; xxh3 is faster and no proof against forgery",
+  },
+} as const;
+
+export type DigestFlag = "sha256" | "xxh3";
+
+export interface TransferredFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly digest: string;
+  readonly action: "new" | "replaced" | "renamed" | "skipped";
+  readonly seconds: number;
+}
+
+/** The flag's word to the protocol's name. */
+export function digestName(flag: DigestFlag): "sha256" | "xxh3-1m" {
+  return flag === "xxh3" ? "xxh3-1m" : flag;
+}
+
+/** Octal permission bits without setuid, setgid and sticky, which are never sent. Throws `usage`. */
+export function parseMode(text: string): number {
+  if (!/^0?[0-7]{3}$/.test(text)) {
+    throw new SockError("usage", `--chmod: ${JSON.stringify(text)} is not a mode`, "three octal digits, like 644 or 755");
+  }
+  return Number.parseInt(text, 8);
+}
+
+export function fileEvent(file: TransferredFile, algorithm: string): JsonEvent {
+  const { path, bytes, digest, action } = file;
+  return { type: "file", path, size: bytes, digest: digest === "" ? null : digest, algorithm, action };
+}
+
+export function fileReport(ui: Ui, file: TransferredFile, algorithm: string): void {
+  const path = escapeForDisplay(file.path);
+  if (file.action === "skipped") {
+    ui.report(`${path}  is there already, skipped`);
+    return;
+  }
+  const time = formatDuration(file.seconds * 1000);
+  const rate = formatRate(file.bytes / file.seconds);
+  ui.report(`${path}  ${formatBytes(file.bytes)} in ${time} (${rate}), ${file.action}, verified on both sides`);
+  ui.report(`${algorithm} ${file.digest}`);
+}
+
+export function resultFields(
+  host: string,
+  totals: { files: number; bytes: number; skipped: number; started: number },
+): Record<string, unknown> {
+  const { files, bytes, skipped, started } = totals;
+  const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
+  return { host, files, bytes, skipped, seconds };
+}

@@ -1,0 +1,74 @@
+import { SockError } from "../errors.ts";
+import type { Digest, End, Entry } from "../protocol/messages.ts";
+import type { Session } from "./session.ts";
+
+/** Where what was got goes; the command line makes it a file or stdout. */
+export interface Drain {
+  data(block: Uint8Array): Promise<void>;
+  /** All is there; publishes it. Returns the digest of what was written. */
+  end(bytes: number, digest: string): Promise<{ digest: string; action: Got["action"] }>;
+  discard(): Promise<void>;
+}
+
+export interface Got {
+  readonly bytes: number;
+  readonly digest: string;
+  readonly action: "new" | "replaced" | "renamed" | "skipped";
+}
+
+/**
+ * Asks for one file. `open` is called with what the server says about it, and may refuse by throwing.
+ * Throws what either side ran into; then nothing was published.
+ */
+export async function get(
+  session: Session,
+  path: string,
+  digest: Digest,
+  open: (entry: Entry) => Drain,
+): Promise<Got> {
+  session.require("get");
+  const { channel } = session;
+  channel.send({ type: "get", path, digest });
+  const entry = await expect(session, "entry");
+  let drain: Drain | undefined;
+  try {
+    drain = open(entry);
+    const end = await receive(session, entry, drain);
+    const got = await drain.end(end.bytes, end.digest);
+    channel.send({ type: "done", entry: entry.entry, bytes: end.bytes, digest: got.digest, action: got.action, path });
+    await expect(session, "result");
+    return { bytes: end.bytes, digest: got.digest, action: got.action };
+  } catch (thrown) {
+    await drain?.discard();
+    stop(session, entry, thrown);
+    throw thrown;
+  }
+}
+
+async function receive(session: Session, entry: Entry, drain: Drain): Promise<End> {
+  for (;;) {
+    const { message, frame } = await session.next();
+    if (message.type === "data" && message.entry === entry.entry && frame.body !== undefined) {
+      await drain.data(frame.body);
+    } else if (message.type === "end" && message.entry === entry.entry) {
+      return message;
+    } else if (message.type === "abort") {
+      throw new SockError(message.code, `the server could not send it to its end (${message.code})`, "try again");
+    } else {
+      throw new SockError("protocol", `the server sent ${message.type} in the middle of a file`);
+    }
+  }
+}
+
+/** Our own failure: the server is told, and the connection ends, for more of the file may be on its way. */
+function stop(session: Session, entry: Entry, thrown: unknown): void {
+  if (session.channel.failure !== undefined) return;
+  const error = thrown instanceof SockError ? thrown : new SockError("failed", "the client failed");
+  session.channel.send({ type: "stop", entry: entry.entry, code: error.code, message: error.message });
+}
+
+async function expect<T extends "entry" | "result">(session: Session, type: T) {
+  const { message } = await session.next();
+  if (message.type === type) return message as Extract<typeof message, { type: T }>;
+  throw new SockError("protocol", `the server sent ${message.type} where ${type} was due`);
+}

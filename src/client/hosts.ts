@@ -1,0 +1,126 @@
+/** Which server a word means, and what is needed to reach it: from the environment, the joined hosts, or this machine. */
+import { readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { SockError } from "../errors.ts";
+import { errnoOf } from "../files/errno.ts";
+import { livePresences, readLocalKey } from "../files/local.ts";
+import { stateFolder } from "../files/state.ts";
+import { type Address, parseAddress } from "../protocol/address.ts";
+import { MAX_PASTE_CHARS } from "../protocol/constants.ts";
+import { parseJoinCode } from "../protocol/join-code.ts";
+import { nearest } from "../text/suggest.ts";
+import { type Host, listHosts, readHost } from "./host-store.ts";
+
+export interface Target {
+  /** For messages and paths. */
+  name: string;
+  addresses: Address[];
+  /** SHA-256 of the server's SPKI, 32 bytes. */
+  pin: Uint8Array;
+  /** The client's private key, 32 bytes. */
+  secret: Uint8Array;
+  /** What the owner said that the server's programs print in. */
+  encoding?: string;
+  /** From the environment: nothing about it may be written to disk. */
+  ephemeral: boolean;
+}
+
+type Env = Record<string, string | undefined>;
+const PREFIX = "SOCK_JOIN_";
+const LOCAL = "local";
+
+/**
+ * The server behind a word; undefined is the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.
+ * @throws SockError `no-code`, `not-found`, `usage` (several hosts; a damaged code), `state`
+ */
+export function resolveHost(
+  word: string | undefined,
+  env: Env,
+  folder: string = stateFolder(env, process.platform, homedir()),
+): Target {
+  if (word === undefined) return defaultHost(env, folder);
+  const name = word.toLowerCase();
+  if (name === LOCAL) return localServer(folder);
+  const variable = PREFIX + name.toUpperCase().replace(/[^A-Z0-9]/g, "_");
+  const code = variable === `${PREFIX}FILE` ? undefined : env[variable];
+  if (code !== undefined) return fromCode(code, variable, name);
+  const host = readHost(folder, name);
+  if (host !== undefined) return fromHost(host);
+  throw notFound(word, env, folder);
+}
+
+function defaultHost(env: Env, folder: string): Target {
+  const code = env["SOCK_JOIN"];
+  const file = env["SOCK_JOIN_FILE"];
+  if (code !== undefined && (code.trim() !== "" || !file)) return fromCode(code, "SOCK_JOIN");
+  if (file) return fromCode(readCodeFile(file), "SOCK_JOIN_FILE");
+  const hosts = listHosts(folder);
+  const [only, second] = hosts;
+  if (only === undefined) throw new SockError("no-code", "no server is joined here", "sock join, with the code that sock serve printed");
+  if (second === undefined) return fromHost(only);
+  throw new SockError("usage", "several servers are joined here: name one", hosts.map((host) => host.name).join(" "));
+}
+
+/** A code from the environment; it must be a direct one: an enrol code would be spent by the first job. */
+function fromCode(text: string, variable: string, name?: string): Target {
+  if (text.trim() === "") {
+    throw new SockError("no-code", `${variable} is empty`, "pull requests from forks get no secrets; else set it to a code of sock invite --direct");
+  }
+  const { direct, pin, secret, addresses } = parseJoinCode(text);
+  if (!direct) {
+    throw new SockError("no-code", `the code in ${variable} is only for joining`, "sock join once, or a code of sock invite --direct");
+  }
+  const [first] = addresses;
+  const called = first === undefined ? "server" : first.kind === "tcp" ? first.host : first.path;
+  return { name: name ?? called, addresses, pin, secret, ephemeral: true };
+}
+
+function readCodeFile(path: string): string {
+  try {
+    // a device or a huge file is no code; 4 bytes are the longest UTF-8 character
+    const stat = statSync(path);
+    if (stat.isFile() && stat.size > 4 * MAX_PASTE_CHARS) throw new SockError("usage", "SOCK_JOIN_FILE is too long for a code");
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    if (thrown instanceof SockError) throw thrown;
+    const errno = errnoOf(thrown);
+    if (errno === "ENOENT") throw new SockError("not-found", `SOCK_JOIN_FILE: no file ${JSON.stringify(path)}`);
+    throw new SockError("io", `SOCK_JOIN_FILE: can't read ${JSON.stringify(path)}: ${errno ?? "failed"}`, undefined, { cause: thrown });
+  }
+}
+
+function fromHost(host: Host): Target {
+  return {
+    name: host.name,
+    addresses: host.addresses.map((text) => parseAddress(text)),
+    pin: Uint8Array.from(Buffer.from(host.pin, "hex")),
+    secret: Uint8Array.from(Buffer.from(host.secret, "base64")),
+    ...(host.encoding === undefined ? {} : { encoding: host.encoding }),
+    ephemeral: false,
+  };
+}
+
+function localServer(folder: string): Target {
+  const [newest] = livePresences(folder);
+  const secret = readLocalKey(folder);
+  if (newest === undefined || secret === undefined) {
+    throw new SockError("not-found", "no server of yours runs on this machine", "sock serve starts one");
+  }
+  return {
+    name: LOCAL,
+    addresses: newest.addresses.map((text) => parseAddress(text)),
+    pin: Uint8Array.from(Buffer.from(newest.pin, "hex")),
+    secret,
+    ephemeral: false,
+  };
+}
+
+function notFound(word: string, env: Env, folder: string): SockError {
+  const inEnv = Object.keys(env)
+    .filter((key) => key.startsWith(PREFIX) && key !== `${PREFIX}FILE`)
+    .map((key) => key.slice(PREFIX.length).toLowerCase());
+  const names = [...listHosts(folder).map((host) => host.name), ...inEnv, LOCAL];
+  const near = nearest(word.toLowerCase(), names);
+  const hint = near === undefined ? `known are ${names.join(" ")}; sock join adds one` : `did you mean ${near}? known are ${names.join(" ")}`;
+  return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint);
+}

@@ -1,0 +1,174 @@
+import { randomBytes } from "node:crypto";
+import { hostname, userInfo } from "node:os";
+import { SockError } from "../errors.ts";
+import { PROTOCOL_VERSION, RUN_ID_BYTES } from "../protocol/constants.ts";
+import { checkMust, type Frame } from "../protocol/frame.ts";
+import { parseServerMessage, type ServerHello, type ServerMessage } from "../protocol/messages.ts";
+import { Channel } from "../transport/channel.ts";
+import { connect } from "../transport/connect.ts";
+import { identityFromSecret } from "../transport/identity.ts";
+import { VERSION } from "../version.ts";
+import type { Target } from "./hosts.ts";
+
+export interface SessionOptions {
+  connectTimeoutMs?: number | undefined;
+  /** Goes on trying this long while the server is not there, ms. */
+  readyMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Buffers for bodies that arrive in pieces. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
+}
+
+/** First and longest pause between two tries of `readyMs`, ms. */
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1000;
+/** What a server that is not up yet may look like. */
+const NOT_YET: ReadonlySet<string> = new Set(["refused", "silent", "lost", "unreachable", "timeout", "busy", "draining"]);
+
+/** Secret of this run of the program: reconnects with it cost no use. */
+const RUN_ID = randomBytes(RUN_ID_BYTES).toString("hex");
+
+/** One authorised connection to a server that has proved its key. */
+export class Session {
+  readonly channel: Channel;
+  readonly server: ServerHello;
+  /** The server said that it stops; a connection that ends then was not lost by accident. */
+  closing = false;
+
+  private constructor(channel: Channel, server: ServerHello) {
+    this.channel = channel;
+    this.server = server;
+  }
+
+  /** Throws what `connect` throws, and the server's refusal. */
+  static async open(target: Target, options: SessionOptions = {}): Promise<Session> {
+    const deadline = performance.now() + (options.readyMs ?? 0);
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await Session.#once(target, options);
+      } catch (thrown) {
+        const left = deadline - performance.now();
+        if (!(thrown instanceof SockError) || !NOT_YET.has(thrown.code) || left <= 0) throw thrown;
+        await sleep(Math.min(pause, left), options.signal);
+      }
+    }
+  }
+
+  static async #once(target: Target, options: SessionOptions): Promise<Session> {
+    const identity = identityFromSecret(target.secret);
+    const { connectTimeoutMs, signal } = options;
+    const connection = await connect({
+      addresses: target.addresses,
+      pin: target.pin,
+      identity,
+      ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const channel = new Channel(connection, options.allocate === undefined ? {} : { allocate: options.allocate });
+    signal?.addEventListener("abort", () => channel.fail(reasonOf(signal)), { once: true });
+    channel.send({
+      type: "hello",
+      min: PROTOCOL_VERSION,
+      max: PROTOCOL_VERSION,
+      sock: VERSION,
+      features: [],
+      run: RUN_ID,
+      platform: process.platform,
+      name: clientName(),
+    });
+    try {
+      return new Session(channel, await greeting(channel));
+    } catch (thrown) {
+      channel.end();
+      throw thrown;
+    }
+  }
+
+  /** Throws `capability` before anything is sent that the server would refuse. */
+  require(capability: string): void {
+    if (this.server.caps.includes(capability)) return;
+    const { key } = this.server;
+    throw new SockError(
+      "capability",
+      `the key ${key} does not allow ${capability} there`,
+      `on the server: sock clients allow ${key} ${capability}`,
+    );
+  }
+
+  /** The next message; an `error` of the server is thrown. */
+  async next(): Promise<{ message: ServerMessage; frame: Frame }> {
+    for (;;) {
+      const frame = await this.#frame();
+      const message = parseServerMessage(frame.header);
+      if (message.type === "closing") this.closing = true;
+      else if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
+      else return { message, frame };
+    }
+  }
+
+  async #frame(): Promise<Frame> {
+    try {
+      return await this.channel.next();
+    } catch (thrown) {
+      if (this.closing && thrown instanceof SockError && thrown.code === "lost") {
+        throw new SockError("draining", "the server was stopped", "the same command works again when it is back");
+      }
+      throw thrown;
+    }
+  }
+
+  close(): void {
+    this.channel.send({ type: "bye" });
+    this.channel.end();
+  }
+}
+
+async function greeting(channel: Channel): Promise<ServerHello> {
+  const frame = await channel.next();
+  checkMust(frame.header, []);
+  const message = parseServerMessage(frame.header);
+  if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
+  if (message.type !== "hello") throw new SockError("protocol", `the server's first frame is ${message.type}`);
+  if (message.min > PROTOCOL_VERSION || message.max < PROTOCOL_VERSION) {
+    throw new SockError(
+      "version",
+      `the server speaks versions ${message.min} to ${message.max} (sock ${message.sock}), this sock ${PROTOCOL_VERSION} (${VERSION})`,
+      "use the same sock on both machines",
+    );
+  }
+  channel.open();
+  return message;
+}
+
+/** How this client is called in the server's lists, until its owner says otherwise. */
+export function clientName(): string {
+  let user = "user";
+  try {
+    user = userInfo().username;
+  } catch {
+    // a container's uid without an entry in passwd
+  }
+  return `${user}-${hostname()}`.slice(0, 60);
+}
+
+function reasonOf(signal: AbortSignal): SockError {
+  return signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped");
+}
+
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(reasonOf(signal));
+      return;
+    }
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(reasonOf(signal));
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,30 @@
+/** What the file system says about one name, reduced to what sock uses. */
+import type { BigIntStats } from "node:fs";
+
+export interface Entry {
+  kind: "file" | "folder" | "link" | "other";
+  bytes: number;
+  /** Permission bits with setuid, setgid and sticky. */
+  mode: number;
+  /** Microseconds since 1970, rounded down. */
+  mtimeUs: number;
+  dev: bigint;
+  ino: bigint;
+}
+
+/** Identity of a folder or file while it exists: what "the same" means, by any path. */
+export interface FileId {
+  dev: bigint;
+  ino: bigint;
+}
+
+export function entryOf(stat: BigIntStats): Entry {
+  const kind = stat.isFile() ? "file" : stat.isDirectory() ? "folder" : stat.isSymbolicLink() ? "link" : "other";
+  // Truncated towards minus infinity, so that times before 1970 come out whole.
+  const mtimeUs = Number((stat.mtimeNs - (((stat.mtimeNs % 1000n) + 1000n) % 1000n)) / 1000n);
+  return { kind, bytes: Number(stat.size), mode: Number(stat.mode) & 0o7777, mtimeUs, dev: stat.dev, ino: stat.ino };
+}
+
+export function sameFile(a: FileId, b: FileId): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}

@@ -1,0 +1,132 @@
+import {
+  AUTHORISE_DEADLINE_MS,
+  KNOWN_ADDRESS_MS,
+  MAX_KNOWN_ADDRESSES,
+  MAX_UNAUTHORISED,
+  MAX_UNAUTHORISED_PER_ADDRESS,
+  MAX_UNAUTHORISED_PER_KNOWN_ADDRESS,
+  MAX_WAITING,
+  MIN_TLS_TURN_MS,
+  TLS_TURN_MS,
+} from "../protocol/constants.ts";
+import type { Candidate, Gate } from "../transport/listen.ts";
+
+interface Entry {
+  readonly candidate: Candidate;
+  /** When it was accepted, ms. */
+  readonly at: number;
+  /** When its turn came, ms; undefined while it waits. */
+  turn: number | undefined;
+  proved: boolean;
+}
+
+/** How often turns and deadlines are looked at while there is anybody, ms. */
+const SWEEP_MS = 50;
+
+/**
+ * What sockets may cost before they have a session: few at a time in all and for one address, the others wait with TLS
+ * not begun, and none lasts. Newest first: of those who have waited long most have given up, or never meant to speak.
+ */
+export class Guard implements Gate {
+  readonly #now: () => number;
+  readonly #entries = new Map<Candidate, Entry>();
+  readonly #waiting: Entry[] = [];
+  readonly #active = new Map<string, number>();
+  readonly #known = new Map<string, number>();
+  #started = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** `now` in ms, monotonic. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** Sockets without a session: those whose turn came, and those that wait. */
+  get counts(): { started: number; waiting: number } {
+    return { started: this.#started, waiting: this.#waiting.length };
+  }
+
+  arrive(candidate: Candidate): void {
+    const entry: Entry = { candidate, at: this.#now(), turn: undefined, proved: false };
+    this.#entries.set(candidate, entry);
+    this.#timer ??= setInterval(() => this.sweep(), SWEEP_MS);
+    if (this.#room(candidate.address)) {
+      this.#start(entry);
+      return;
+    }
+    this.#waiting.push(entry);
+    if (this.#waiting.length > MAX_WAITING) this.#waiting[0]?.candidate.close();
+  }
+
+  proved(candidate: Candidate): void {
+    const entry = this.#entries.get(candidate);
+    if (entry !== undefined) entry.proved = true;
+  }
+
+  leave(candidate: Candidate, session: boolean): void {
+    const entry = this.#entries.get(candidate);
+    if (entry === undefined) return;
+    this.#entries.delete(candidate);
+    if (entry.turn === undefined) {
+      this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+    } else {
+      this.#started -= 1;
+      const left = (this.#active.get(candidate.address) ?? 1) - 1;
+      if (left > 0) this.#active.set(candidate.address, left);
+      else this.#active.delete(candidate.address);
+    }
+    if (session) this.#remember(candidate.address);
+    this.#next();
+    if (this.#entries.size === 0) this.stop();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Closes what is over its time; closing comes back as `leave`. */
+  sweep(): void {
+    const now = this.#now();
+    const turnMs = Math.max(MIN_TLS_TURN_MS, TLS_TURN_MS / (1 + this.#waiting.length / 4));
+    for (const entry of [...this.#entries.values()]) {
+      const late = now - entry.at >= AUTHORISE_DEADLINE_MS;
+      const slow =
+        this.#waiting.length > 0 && !entry.proved && entry.turn !== undefined && now - entry.turn >= turnMs;
+      if (late || slow) entry.candidate.close();
+    }
+  }
+
+  #room(address: string): boolean {
+    if (this.#started >= MAX_UNAUTHORISED) return false;
+    const last = this.#known.get(address);
+    const known = last !== undefined && this.#now() - last < KNOWN_ADDRESS_MS;
+    const limit = known ? MAX_UNAUTHORISED_PER_KNOWN_ADDRESS : MAX_UNAUTHORISED_PER_ADDRESS;
+    return (this.#active.get(address) ?? 0) < limit;
+  }
+
+  #start(entry: Entry): void {
+    entry.turn = this.#now();
+    this.#started += 1;
+    this.#active.set(entry.candidate.address, (this.#active.get(entry.candidate.address) ?? 0) + 1);
+    entry.candidate.start();
+  }
+
+  #next(): void {
+    for (let index = this.#waiting.length - 1; index >= 0 && this.#started < MAX_UNAUTHORISED; index--) {
+      const entry = this.#waiting[index];
+      if (entry === undefined || !this.#room(entry.candidate.address)) continue;
+      this.#waiting.splice(index, 1);
+      this.#start(entry);
+    }
+  }
+
+  #remember(address: string): void {
+    this.#known.delete(address);
+    this.#known.set(address, this.#now());
+    if (this.#known.size > MAX_KNOWN_ADDRESSES) {
+      const oldest = this.#known.keys().next();
+      if (oldest.done !== true) this.#known.delete(oldest.value);
+    }
+  }
+}

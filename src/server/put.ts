@@ -1,0 +1,143 @@
+import { asSockError, SockError } from "../errors.ts";
+import { createDigester } from "../files/digest.ts";
+import { Incoming } from "../files/incoming.ts";
+import { land } from "../files/landing.ts";
+import { Receiving } from "../files/receiving.ts";
+import type { Entry, Put } from "../protocol/messages.ts";
+import { type Session, notAllowed } from "./session.ts";
+
+/** One `put`: entries come one after another, each is answered by `done` or `stop`, `finish` ends it. */
+export async function answerPut(session: Session, request: Put): Promise<void> {
+  const conversation = new PutConversation(session, request);
+  try {
+    await conversation.run();
+  } finally {
+    await conversation.discard();
+  }
+}
+
+interface Current {
+  readonly entry: number;
+  readonly receiving: Receiving;
+  readonly shown: string;
+  readonly started: number;
+}
+
+class PutConversation {
+  readonly #session: Session;
+  readonly #request: Put;
+  readonly #counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
+  #current: Current | undefined;
+
+  constructor(session: Session, request: Put) {
+    this.#session = session;
+    this.#request = request;
+  }
+
+  async run(): Promise<void> {
+    for (;;) {
+      const { message, frame } = await this.#session.next();
+      switch (message.type) {
+        case "entry":
+          if (this.#current !== undefined) throw new SockError("protocol", "an entry began in the middle of another");
+          await this.#begin(message);
+          break;
+        case "data":
+          if (frame.body === undefined) break;
+          if (this.#current?.entry === message.entry) await this.#data(this.#current, frame.body);
+          else this.#session.context.give(frame.body);
+          break;
+        case "end":
+          if (this.#current?.entry === message.entry) await this.#end(this.#current, message.bytes, message.digest);
+          break;
+        case "abort":
+          if (this.#current?.entry === message.entry) await this.#fail(this.#current, new SockError(message.code, "the client gave it up"));
+          break;
+        case "finish":
+          if (this.#current !== undefined) throw new SockError("protocol", "the end came in the middle of an entry");
+          this.#session.channel.send({ type: "result", ...this.#counts });
+          return;
+        default:
+          throw new SockError("protocol", `${message.type} in the middle of a put`);
+      }
+    }
+  }
+
+  async discard(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    if (current === undefined) return;
+    await current.receiving.discard();
+    this.#session.report("put", current.shown, current.receiving.bytes, current.started, "cut");
+  }
+
+  /** Refusals are answers; what follows of a refused entry is passed over until the next one. */
+  async #begin(entry: Entry): Promise<void> {
+    const { context, grant } = this.#session;
+    const request = this.#request;
+    const started = performance.now();
+    try {
+      if (!this.#session.allows("put")) throw notAllowed(grant.name, "put");
+      const place = context.shares.place(grant, request.to);
+      if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
+      const segments = land(place.root, place.path, "path" in entry ? entry.path : Buffer.from(entry.path64, "base64"));
+      const shown = place.prefix + segments.map(String).join("/");
+      const incoming = Incoming.create(place.root, segments, {
+        onExists: request.on_exists,
+        mode: entry.mode,
+        mtimeUs: entry.mtime,
+        length: entry.length,
+        sync: request.sync ?? false,
+        verify: request.verify ?? false,
+      });
+      const digester = createDigester(request.digest, entry.length);
+      const receiving = new Receiving(incoming, digester, context.give);
+      this.#current = { entry: entry.entry, receiving, shown, started };
+    } catch (thrown) {
+      this.#refuse(entry.entry, request.to, 0, started, asSockError(thrown));
+    }
+  }
+
+  async #data(current: Current, body: Uint8Array): Promise<void> {
+    try {
+      await current.receiving.data(body);
+    } catch (thrown) {
+      await this.#fail(current, asSockError(thrown));
+    }
+  }
+
+  async #end(current: Current, bytes: number, digest: string): Promise<void> {
+    try {
+      const published = await current.receiving.end(bytes, digest);
+      this.#current = undefined;
+      await current.receiving.discard();
+      this.#counts.files += 1;
+      this.#counts.bytes += bytes;
+      const { action } = published;
+      this.#session.channel.send({
+        type: "done",
+        entry: current.entry,
+        bytes,
+        digest: published.digest,
+        action,
+        path: current.shown,
+      });
+      this.#session.report("put", current.shown, bytes, current.started, action);
+    } catch (thrown) {
+      await this.#fail(current, asSockError(thrown));
+    }
+  }
+
+  async #fail(current: Current, error: SockError): Promise<void> {
+    this.#current = undefined;
+    await current.receiving.discard();
+    this.#refuse(current.entry, current.shown, current.receiving.bytes, current.started, error);
+  }
+
+  #refuse(entry: number, shown: string, bytes: number, started: number, error: SockError): void {
+    this.#counts.failed += 1;
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    this.#session.channel.send({ type: "stop", entry, code: error.code, message: error.message, ...hint });
+    this.#session.report("put", shown, bytes, started, error.code);
+  }
+}

@@ -1,0 +1,194 @@
+import { createHash } from "node:crypto";
+import { hostname } from "node:os";
+import { asSockError, SockError } from "../errors.ts";
+import type { BlockPool } from "../files/blocks.ts";
+import { MAX_BODY_BYTES, MAX_HEADER_BYTES, PROTOCOL_VERSION } from "../protocol/constants.ts";
+import { checkMust, type Frame } from "../protocol/frame.ts";
+import { type ClientMessage, parseClientMessage } from "../protocol/messages.ts";
+import { Channel } from "../transport/channel.ts";
+import type { Connection } from "../transport/connection.ts";
+import { answerEcho } from "./echo.ts";
+import { answerEnrol } from "./enrol.ts";
+import type { Report } from "./events.ts";
+import { answerGet } from "./get.ts";
+import type { Grant, Grants } from "./grants.ts";
+import { answerPut } from "./put.ts";
+import type { Shares } from "./shares.ts";
+import { VERSION } from "../version.ts";
+
+/** What every session of one server shares. */
+export interface ServerContext {
+  readonly grants: Grants;
+  readonly shares: Shares;
+  readonly report: Report;
+  /** Charset of this machine's locale or console, as TextDecoder names it. */
+  readonly encoding: string | null;
+  readonly pool: BlockPool;
+  /** Buffers for bodies that arrive in pieces, and the way back for them. */
+  readonly allocate: (bytes: number) => Uint8Array;
+  readonly give: (block: Uint8Array) => void;
+}
+
+type ClientHello = Extract<ClientMessage, { type: "hello" }>;
+
+/** One authorised client, from its `hello` to its end; requests are answered one after another. */
+export class Session {
+  readonly context: ServerContext;
+  readonly channel: Channel;
+  /** Replaced when the owner changes it meanwhile. */
+  grant: Grant;
+  /** Whether a request is being answered. */
+  busy = false;
+  #draining = false;
+  readonly #since = performance.now();
+  #echoes = 0;
+  #echoBytes = 0;
+
+  constructor(context: ServerContext, connection: Connection, grant: Grant) {
+    this.context = context;
+    this.grant = grant;
+    this.channel = new Channel(connection, { allocate: context.allocate });
+  }
+
+  get address(): string {
+    return this.channel.connection.address;
+  }
+
+  /** Reads the client's `hello`, takes the use that it costs, answers. Throws what refuses it. */
+  async greet(): Promise<void> {
+    const hello = this.#hello(await this.channel.next());
+    if (hello.min > PROTOCOL_VERSION || hello.max < PROTOCOL_VERSION) {
+      throw new SockError(
+        "version",
+        `the client speaks versions ${hello.min} to ${hello.max}, this server ${PROTOCOL_VERSION} (sock ${VERSION})`,
+        "use the same sock on both machines",
+      );
+    }
+    // an enrol code's use is taken by the key that it brings
+    if (this.grant.kind !== "enrol") {
+      const run = createHash("sha256").update(hello.run).digest("hex");
+      const use = this.context.grants.takeUse(this.grant, run, this.address);
+      if (!use.ok) throw new SockError(use.code, use.message);
+    }
+    this.channel.open();
+    this.channel.send({
+      type: "hello",
+      min: PROTOCOL_VERSION,
+      max: PROTOCOL_VERSION,
+      sock: VERSION,
+      features: [],
+      platform: process.platform,
+      name: hostname(),
+      caps: this.grant.kind === "enrol" ? [] : this.grant.caps,
+      encoding: this.context.encoding,
+      limits: { header: MAX_HEADER_BYTES, body: MAX_BODY_BYTES },
+      key: this.grant.name,
+    });
+  }
+
+  /** Answers requests until the client says `bye` or the connection ends. */
+  async serve(): Promise<void> {
+    for (;;) {
+      const frame = await this.channel.next();
+      const message = parseClientMessage(frame.header);
+      if (message.type === "bye") break;
+      this.busy = true;
+      try {
+        await this.#answer(message, frame);
+      } finally {
+        this.busy = false;
+      }
+      if (this.#draining) break;
+    }
+    this.channel.end();
+  }
+
+  /** The next frame of a request that has several. */
+  async next(): Promise<{ message: ClientMessage; frame: Frame }> {
+    const frame = await this.channel.next();
+    return { message: parseClientMessage(frame.header), frame };
+  }
+
+  /** Called when it is over, however. */
+  ended(): void {
+    if (this.#echoes > 0) this.report("echo", `${this.#echoes} round trips`, this.#echoBytes, this.#since, "ok");
+  }
+
+  /** Ends the session at once and tells the client why. */
+  stop(error: SockError): void {
+    this.channel.refuse(error);
+  }
+
+  /** Tells the client that the server goes; a session without a request ends at once. */
+  drain(): void {
+    this.#draining = true;
+    this.channel.send({ type: "closing", reason: "the server was told to stop" });
+    if (!this.busy) this.channel.refuse(new SockError("draining", "the server is stopping"));
+  }
+
+  allows(capability: string): boolean {
+    return this.grant.caps.includes(capability);
+  }
+
+  /** One line for the owner. */
+  report(verb: string, what: string, bytes: number, started: number, outcome: string): void {
+    const ms = performance.now() - started;
+    const who = this.grant.name;
+    this.context.report({ type: "request", verb, who, address: this.address, what, bytes, ms, outcome });
+  }
+
+  #hello(frame: Frame): ClientHello {
+    checkMust(frame.header, []);
+    const message = parseClientMessage(frame.header);
+    if (message.type !== "hello") throw new SockError("protocol", `the first frame is ${message.type}, not hello`);
+    return message;
+  }
+
+  async #answer(message: ClientMessage, frame: Frame): Promise<void> {
+    const started = performance.now();
+    if (this.grant.kind === "enrol" && message.type !== "enrol") {
+      throw new SockError("capability", "this code is only for joining", "sock join CODE; for CI: sock invite --direct");
+    }
+    try {
+      switch (message.type) {
+        case "enrol":
+          answerEnrol(this, message);
+          return;
+        case "echo":
+          this.#require("echo");
+          this.#echoes += 1;
+          this.#echoBytes += frame.body?.length ?? 0;
+          await answerEcho(this, frame);
+          return;
+        case "put":
+          await answerPut(this, message);
+          return;
+        case "get":
+          this.#require("get");
+          await answerGet(this, message);
+          return;
+        default:
+          throw new SockError("protocol", `${message.type} is not a request`);
+      }
+    } catch (thrown) {
+      const error = asSockError(thrown);
+      if (this.channel.failure !== undefined || error.code === "protocol" || error.code === "internal") throw error;
+      // the request has failed, the session has not
+      const hint = error.hint === undefined ? {} : { hint: error.hint };
+      this.channel.send({ type: "error", code: error.code, message: error.message, ...hint });
+      this.report(message.type, "path" in message ? message.path : "", 0, started, error.code);
+    }
+  }
+
+  #require(capability: string): void {
+    if (!this.allows(capability)) throw notAllowed(this.grant.name, capability);
+  }
+}
+
+export function notAllowed(key: string, capability: string): SockError {
+  return new SockError(
+    "capability",
+    `the key ${key} does not allow ${capability}`,
+    `on the server: sock clients allow ${key} ${capability}`,
+  );
+}

@@ -1,0 +1,97 @@
+import { SockError } from "../errors.ts";
+import { Root } from "../files/root.ts";
+import type { Grant } from "./grant.ts";
+
+/** What `serve` was asked to serve: `DIR`, `NAME=DIR`, `NAME=DIR:ro`. */
+export interface FolderSpec {
+  /** undefined for a plain DIR: its paths have no name in front, where it is the only one. */
+  readonly name: string | undefined;
+  readonly dir: string;
+  readonly writable: boolean;
+}
+
+/** Where a path of a client leads: a folder that it can't leave, and the rest of the path. */
+export interface Place {
+  readonly root: Root;
+  readonly path: string;
+  readonly writable: boolean;
+  /** Goes before a path under `root` to make it the client's again. */
+  readonly prefix: string;
+}
+
+interface Share {
+  readonly name: string;
+  readonly dir: string;
+  readonly writable: boolean;
+}
+
+/** The served folders, as each key sees them. */
+export class Shares {
+  readonly list: readonly Share[];
+  readonly #forbidden: readonly { dev: bigint; ino: bigint }[];
+  readonly #named: boolean;
+  readonly #roots = new Map<string, Root>();
+
+  /** Throws `not-found`, `not-folder` for a folder that can't be served, `usage` for one name twice. */
+  constructor(folders: readonly FolderSpec[], forbidden: readonly { dev: bigint; ino: bigint }[]) {
+    this.#forbidden = forbidden;
+    this.#named = folders.length > 1 || folders.some((folder) => folder.name !== undefined);
+    this.list = folders.map(({ name, dir, writable }) => ({ name: name ?? baseName(dir), dir, writable }));
+    for (const share of this.list) {
+      if (this.list.filter((other) => other.name === share.name).length > 1) {
+        throw new SockError("usage", `two folders are named ${share.name}`, "name them: sock serve a=DIR b=DIR");
+      }
+      this.#open(share, "");
+    }
+  }
+
+  /** Throws `not-found` for a folder that is not served, or a scope that is not there. */
+  place(grant: Grant, path: string): Place {
+    const [head, scope, rest] = this.#named ? this.#split(grant.scope, path) : [this.list[0]?.name ?? "", grant.scope, path];
+    const share = this.list.find((one) => one.name === head);
+    if (share === undefined) {
+      const names = this.list.map((one) => one.name).join(", ");
+      throw new SockError("not-found", `no folder ${head === "" ? "is named" : head} there`, `there are: ${names}`);
+    }
+    // for a key with a scope its folder is the root, and what it is told has no scope in front
+    const prefix = this.#named && grant.scope === "" ? `${share.name}/` : "";
+    return { root: this.#open(share, scope), path: rest, writable: share.writable, prefix };
+  }
+
+  close(): void {
+    for (const root of this.#roots.values()) root.close();
+    this.#roots.clear();
+  }
+
+  get roots(): Root[] {
+    return [...this.#roots.values()];
+  }
+
+  /** With names: the share is the first word of the scope, or else of the path. */
+  #split(scope: string, path: string): [string, string, string] {
+    if (scope === "") {
+      const slash = path.indexOf("/");
+      return slash === -1 ? [path, "", ""] : [path.slice(0, slash), "", path.slice(slash + 1)];
+    }
+    const slash = scope.indexOf("/");
+    return slash === -1 ? [scope, "", path] : [scope.slice(0, slash), scope.slice(slash + 1), path];
+  }
+
+  #open(share: Share, scope: string): Root {
+    const key = `${share.name}\0${scope}`;
+    const known = this.#roots.get(key);
+    if (known !== undefined) return known;
+    const root = Root.open(share.dir, {
+      name: share.name,
+      writable: share.writable,
+      forbidden: this.#forbidden,
+      ...(scope === "" ? {} : { scope }),
+    });
+    this.#roots.set(key, root);
+    return root;
+  }
+}
+
+function baseName(dir: string): string {
+  return dir.replace(/[/\\]+$/, "").split(/[/\\]/).at(-1) || "files";
+}

@@ -1,0 +1,166 @@
+import { SockError } from "../errors.ts";
+import { PING_INTERVAL_MS, PINGS_MISSED } from "../protocol/constants.ts";
+import { encodeFrame, encodeHeader, type Frame, FrameDecoder, type Header } from "../protocol/frame.ts";
+import type { Connection } from "./connection.ts";
+
+/** Received and not yet asked for: above the first the socket is paused, below the second it goes on, bytes. */
+const PAUSE_BYTES = 4 * 1024 * 1024;
+const RESUME_BYTES = 1024 * 1024;
+/** What a queued frame without a body is counted as, bytes. */
+const FRAME_OVERHEAD_BYTES = 256;
+/** Bodies up to this are sent in one piece with their header; copying them costs less than a TLS record, bytes. */
+const JOIN_BYTES = 64 * 1024;
+
+export interface ChannelOptions {
+  /** Buffers for bodies that arrive in pieces. */
+  allocate?: (bytes: number) => Uint8Array;
+}
+
+/** Frames over a connection: the codec, backpressure by what was not yet asked for, and the proof of life. */
+export class Channel {
+  readonly connection: Connection;
+  readonly #decoder: FrameDecoder;
+  #frames: Frame[] = [];
+  #head = 0;
+  #held = 0;
+  #next: { resolve: (frame: Frame) => void; reject: (error: SockError) => void } | undefined;
+  #failure: SockError | undefined;
+  #pings: ReturnType<typeof setInterval> | undefined;
+  #heard = true;
+  #missed = 0;
+  #onFailure: ((error: SockError) => void)[] = [];
+
+  constructor(connection: Connection, options: ChannelOptions = {}) {
+    this.connection = connection;
+    this.#decoder = new FrameDecoder(options.allocate === undefined ? {} : { allocate: options.allocate });
+    connection.listen({
+      bytes: (chunk) => this.#bytes(chunk),
+      closed: (error) => this.fail(error ?? new SockError("lost", "the other side closed the connection")),
+    });
+  }
+
+  get failure(): SockError | undefined {
+    return this.#failure;
+  }
+
+  /** Called once, when the channel is of no more use; at once when it already is. */
+  onFailure(listener: (error: SockError) => void): void {
+    if (this.#failure === undefined) this.#onFailure.push(listener);
+    else listener(this.#failure);
+  }
+
+  /** Before this no frame may have a body, and pings are not sent. */
+  open(): void {
+    this.#decoder.open();
+    this.#pings ??= setInterval(() => this.#tick(), PING_INTERVAL_MS);
+  }
+
+  /** Queues a frame; the body must stay unchanged until `flushed`. */
+  send(header: Header, body?: Uint8Array): void {
+    if (this.#failure !== undefined) return;
+    if (body === undefined || body.length <= JOIN_BYTES) {
+      this.connection.write(encodeFrame(header, body));
+      return;
+    }
+    this.connection.write(encodeHeader({ ...header, size: body.length }));
+    this.connection.write(body);
+  }
+
+  /** Waits while much is queued; throws when the channel has failed. */
+  async ready(): Promise<void> {
+    const wait = this.connection.drained();
+    if (wait !== undefined) await wait;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async flushed(): Promise<void> {
+    const wait = this.connection.flushed();
+    if (wait !== undefined) await wait;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The next frame; frames that came before a failure are still delivered. One caller at a time. */
+  next(): Promise<Frame> | Frame {
+    const frame = this.#frames[this.#head];
+    if (frame !== undefined) {
+      this.#head += 1;
+      if (this.#head * 2 >= this.#frames.length) {
+        this.#frames.splice(0, this.#head);
+        this.#head = 0;
+      }
+      this.#held -= FRAME_OVERHEAD_BYTES + (frame.body?.length ?? 0);
+      if (this.connection.paused && this.#held < RESUME_BYTES) this.connection.resume();
+      return frame;
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#next !== undefined) return Promise.reject(new SockError("internal", "two readers on one channel"));
+    return new Promise((resolve, reject) => {
+      this.#next = { resolve, reject };
+    });
+  }
+
+  /** Ends the stream after what was sent; nothing more is delivered. */
+  end(): void {
+    clearInterval(this.#pings);
+    this.connection.end();
+  }
+
+  /** Tells the peer why, then ends. */
+  refuse(error: SockError): void {
+    if (this.#failure !== undefined) return;
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    this.send({ type: "error", code: error.code, message: error.message, ...hint });
+    this.end();
+    this.fail(error);
+  }
+
+  fail(error: SockError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    clearInterval(this.#pings);
+    this.#next?.reject(error);
+    this.#next = undefined;
+    for (const listener of this.#onFailure.splice(0)) listener(error);
+  }
+
+  #bytes(chunk: Uint8Array): void {
+    this.#heard = true;
+    if (this.#failure !== undefined) return;
+    try {
+      this.#decoder.push(chunk, (frame) => this.#frame(frame));
+    } catch (thrown) {
+      if (!(thrown instanceof SockError)) throw thrown;
+      this.refuse(thrown);
+    }
+  }
+
+  #frame(frame: Frame): void {
+    if (frame.header.type === "ping") {
+      // a peer that asks without reading the answers gets none: they would pile up here
+      if (!this.connection.congested) this.send({ type: "pong", n: frame.header["n"] ?? 0 });
+      return;
+    }
+    if (frame.header.type === "pong") return;
+    if (this.#next !== undefined) {
+      const { resolve } = this.#next;
+      this.#next = undefined;
+      resolve(frame);
+      return;
+    }
+    this.#frames.push(frame);
+    this.#held += FRAME_OVERHEAD_BYTES + (frame.body?.length ?? 0);
+    if (this.#held > PAUSE_BYTES) this.connection.pause();
+  }
+
+  /** While we do not read, silence says nothing about the peer. */
+  #tick(): void {
+    this.#missed = this.#heard || this.connection.paused ? 0 : this.#missed + 1;
+    if (this.#missed >= PINGS_MISSED) {
+      this.fail(new SockError("lost", `nothing was heard for ${(PING_INTERVAL_MS * PINGS_MISSED) / 1000} s`));
+      this.connection.terminate();
+      return;
+    }
+    this.#heard = false;
+    this.send({ type: "ping", n: 0 });
+  }
+}

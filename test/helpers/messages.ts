@@ -1,0 +1,58 @@
+/** One valid header of each type, with every optional key somewhere; both directions. */
+import type { ClientMessage, ServerMessage } from "../../src/protocol/messages.ts";
+
+const hello = {
+  type: "hello",
+  min: 1,
+  max: 2,
+  sock: "1.0.0",
+  features: ["resume", "tty"],
+  platform: "linux-x64",
+  name: "kai-laptop",
+} as const;
+const digest = "9f".repeat(32);
+
+const common = [
+  { type: "ping", n: 0 },
+  { type: "pong", n: 7 },
+  { type: "bye" },
+  { type: "error", code: "not-found", message: "no such file" },
+  { type: "error", code: "policy", message: "no", hint: "ask" },
+  { type: "echo", size: 4, seq: 1 },
+  {
+    type: "entry",
+    entry: 0,
+    kind: "file",
+    path: "a/b.txt",
+    length: 10,
+    mtime: 1_700_000_000_000_000,
+    mode: 0o644,
+  },
+  { type: "entry", entry: 1, kind: "file", path64: "//4=", length: null, mtime: null, mode: null },
+  { type: "data", size: 0, entry: 0 },
+  { type: "end", entry: 0, bytes: 10, digest },
+  { type: "abort", entry: 0, code: "changed" },
+  { type: "stop", entry: 0, code: "no-space", message: "full", hint: "free some" },
+  { type: "done", entry: 0, bytes: 10, digest, action: "replaced", path: "x/b.txt" },
+  { type: "done", entry: 1, bytes: 0, digest: "", action: "skipped", path: "x" },
+] as const satisfies readonly (ClientMessage & ServerMessage)[];
+
+export const clientSamples: readonly ClientMessage[] = [
+  ...common,
+  { ...hello, run: "0123456789abcdef".repeat(2) },
+  { type: "enrol", spki: "AAEC", name: "kai-laptop" },
+  { type: "put", to: "releases/", digest: "sha256", on_exists: "replace" },
+  { type: "put", to: "", digest: "xxh3-1m", on_exists: "skip", verify: true, sync: false },
+  { type: "finish" },
+  { type: "get", path: "a", digest: "xxh3-1m" },
+];
+
+export const serverSamples: readonly ServerMessage[] = [
+  ...common,
+  { ...hello, caps: ["put", "get"], encoding: "gbk", limits: { header: 65_536, body: 1_048_576 }, key: "ci" },
+  { ...hello, caps: [], encoding: null, limits: { header: 4096, body: 0 }, key: "" },
+  { type: "enrolled", name: "kai", caps: ["put"], scope: "a/b", expires: 1_800_000_000_000 },
+  { type: "enrolled", name: "kai", caps: [], scope: "", expires: null },
+  { type: "result", files: 1, bytes: 2, skipped: 3, failed: 4 },
+  { type: "closing", reason: "told to stop" },
+];
