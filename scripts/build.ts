@@ -1,5 +1,4 @@
 /** dist/sock, one executable: `bun scripts/build.ts [--target=bun-linux-arm64] [--outfile=PATH]`. */
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
 
@@ -11,8 +10,11 @@ const { values } = parseArgs({
   },
 });
 
-/** Workers are entry points of their own; the first entry point is the program. */
-const WORKERS = ["src/files/digest-worker.ts"].filter((path) => existsSync(path));
+/**
+ * Workers are entry points of their own; the first entry point is the program. All land in one flat folder, as the chunks
+ * do, so that `new Worker(new URL("./x-worker.ts", import.meta.url))` beside the worker holds from source and compiled.
+ */
+const WORKERS = [...new Bun.Glob("src/**/*-worker.ts").scanSync()].toSorted();
 
 const TARGET = /^bun-(linux|darwin|windows)-(x64|arm64)(-(baseline|modern|musl))*$/;
 
@@ -26,7 +28,7 @@ const NOTHING_FROM_THE_FOLDER = {
 
 const result = await Bun.build({
   entrypoints: ["src/main.ts", ...WORKERS],
-  root: "src",
+  naming: { entry: "[name].[ext]", chunk: "[name]-[hash].[ext]" },
   // splitting keeps what a verb needs out of the start of the others; bytecode saves parsing it (9 ms instead of 50)
   format: "esm",
   splitting: true,

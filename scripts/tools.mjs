@@ -1,7 +1,7 @@
 // What every npm script starts with. Runs under node: from a fresh clone there is no bun yet.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = resolve(fileURLToPath(new URL(".", import.meta.url)), "..");
@@ -56,7 +56,7 @@ export function cleanEnvironment() {
   const entries = Object.entries(process.env).filter(([name]) => !name.startsWith("SOCK_"));
   return {
     ...Object.fromEntries(entries),
-    PATH: `${join(ROOT, "node_modules", ".bin")}:${process.env.PATH ?? ""}`,
+    PATH: `${join(ROOT, "node_modules", ".bin")}${delimiter}${process.env.PATH ?? ""}`,
   };
 }
 

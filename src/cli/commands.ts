@@ -6,6 +6,16 @@ import type { Verb } from "./verb.ts";
 type Load = () => Promise<{ default: Verb }>;
 
 export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
+  ["serve", () => import("./serve.ts")],
+  ["join", () => import("./join.ts")],
+  ["put", () => import("./put.ts")],
+  ["get", () => import("./get.ts")],
+  ["echo", () => import("./echo.ts")],
+  ["invite", () => import("./invite.ts")],
+  ["clients", () => import("./clients.ts")],
+  ["revoke", () => import("./revoke.ts")],
+  ["hosts", () => import("./hosts.ts")],
+  ["leave", () => import("./leave.ts")],
   ["help", () => import("./help.ts")],
 ]);
 

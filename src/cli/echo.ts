@@ -175,7 +175,7 @@ async function measure(context: Context, target: Target, given: EchoArgs): Promi
   const count = inRange("--count", given.count ?? DEFAULT_COUNT, 1, Number.MAX_SAFE_INTEGER);
   const size = inRange("--size", given.size ?? DEFAULT_SIZE, 0, MAX_SIZE);
   const connections = inRange("--conns", given.conns ?? 1, 1, MAX_CONNECTIONS);
-  const progress = new Progress(context.ui, target.name, count, "count");
+  const progress = new Progress(context.ui, target.name, count, undefined, String);
   const measured = await measureEcho(target, {
     ...sessionOptions(context),
     count,

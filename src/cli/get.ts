@@ -2,13 +2,13 @@ import { fileDrain, landLocally, streamDrain } from "../client/drain.ts";
 import { get } from "../client/get.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
-import { remoteTarget, splitTarget } from "../client/target.ts";
+import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
-import { digestName, fileEvent, fileReport, resultFields, TRANSFER_ARGS } from "./transfer.ts";
+import { digestName, fileEvent, fileReport, remoteTarget, resultFields, TRANSFER_ARGS } from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
 
 export default defineVerb({
@@ -24,13 +24,13 @@ export default defineVerb({
     more: ["A DEST that ends in / , or is a folder, is a folder to fetch into; any other is the new name."],
   },
   args: {
-    words: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
+    files: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
     ...TRANSFER_ARGS,
     verify: { type: "boolean", description: "read the new file back from the disk and compare once more" },
     sync: { type: "boolean", description: "end only when it would survive a power cut" },
   },
   async run(context, given) {
-    const { sources, dest } = split(given.words);
+    const { sources, dest } = split(given.files);
     if (dest === "-") context.json.refuseData("the file");
     if (dest === "-" && sources.length > 1) throw new SockError("usage", "only one file fits on stdout");
     const remotes = sources.map((word) => remoteTarget(word));
@@ -43,7 +43,8 @@ export default defineVerb({
         const host = resolveHost(remote.host, context.env);
         const known = sessions.get(host.name);
         const allocate = (bytes: number): Uint8Array => pool.takeFor(bytes);
-        const session = known?.session ?? (await Session.open(host, { ...sessionOptions(context), allocate }));
+        const session =
+          known?.session ?? (await Session.open(host, { ...sessionOptions(context), allocate }));
         sessions.set(host.name, { session, host });
         const started = performance.now();
         let landed = "-";
@@ -55,7 +56,14 @@ export default defineVerb({
           const place = landLocally(dest, remote.path, sources.length > 1);
           landed = place.shown;
           const { verify, sync } = given;
-          return fileDrain(place, entry, { algorithm, onExists: given["on-exists"], verify, sync, pool, show });
+          return fileDrain(place, entry, {
+            algorithm,
+            onExists: given["on-exists"],
+            verify,
+            sync,
+            pool,
+            show,
+          });
         }).finally(() => progress?.done());
         const file = { ...got, path: landed, seconds: (performance.now() - started) / 1000 };
         context.json.emit(fileEvent(file, algorithm));
@@ -76,6 +84,6 @@ export default defineVerb({
 function split(words: readonly string[]): { sources: string[]; dest: string } {
   const last = words.at(-1);
   if (last === undefined) throw new SockError("usage", "what is to be fetched?", "sock get HOST:PATH [DEST]");
-  const isLocal = words.length > 1 && (last === "-" || splitTarget(last).host === undefined && splitTarget(last).path === undefined);
+  const isLocal = words.length > 1 && (last === "-" || splitTarget(last).kind !== "remote");
   return isLocal ? { sources: words.slice(0, -1), dest: last } : { sources: [...words], dest: "." };
 }

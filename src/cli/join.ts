@@ -15,12 +15,20 @@ export default defineVerb({
     summary: "remember a server, with the code that it showed",
     usage: "join [CODE] [--as NAME] [--at HOST[:PORT]]",
     examples: [
-      { line: "sock join sock1_4Jk…", does: "makes a key of its own for this machine; the code is used up then" },
+      {
+        line: "sock join sock1_4Jk…",
+        does: "makes a key of its own for this machine; the code is used up then",
+      },
       { line: "sock join < code.txt", does: "keeps the code out of the list of processes" },
     ],
   },
   args: {
-    code: { type: "positional", required: false, variadic: true, description: "left out: asked for, or read from stdin" },
+    code: {
+      type: "positional",
+      required: false,
+      variadic: true,
+      description: "left out: asked for, or read from stdin",
+    },
     as: { type: "string", valueHint: "NAME", description: "what the server is called here" },
     at: { type: "string", valueHint: "HOST[:PORT]", description: "where it is, when the code does not know" },
   },
@@ -34,7 +42,13 @@ export default defineVerb({
     });
     const { host, key, caps, address } = joined;
     const rttMs = Number(joined.rttMs.toFixed(1));
-    context.json.result({ host: host.name, addresses: host.addresses, key, allows: caps, tcp: { works: true, rtt_ms: rttMs } });
+    context.json.result({
+      host: host.name,
+      addresses: host.addresses,
+      key,
+      allows: caps,
+      tcp: { works: true, rtt_ms: rttMs },
+    });
     if (context.json.enabled) return;
     context.ui.report(`joined ${host.name} as ${key}`);
     context.ui.report(`  tcp     works, ${rttMs} ms (${address === "" ? "unix socket" : address})`);

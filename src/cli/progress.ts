@@ -15,14 +15,22 @@ export class Progress {
   readonly #label: string;
   readonly #total: number | null;
   readonly #clock: () => number;
+  readonly #format: (amount: number) => string;
   readonly #start: number;
   #shown: number;
   #rate = 0;
   #seen: { at: number; bytes: number };
 
-  /** `total` in bytes, null where it is unknown. */
-  constructor(ui: Ui, label: string, total: number | null, clock: () => number = () => performance.now()) {
+  /** `total` in bytes, null where it is unknown; `format` for what is not bytes. */
+  constructor(
+    ui: Ui,
+    label: string,
+    total: number | null,
+    clock: () => number = () => performance.now(),
+    format: (amount: number) => string = formatBytes,
+  ) {
     this.#ui = ui;
+    this.#format = format;
     this.#label = label;
     this.#total = total;
     this.#clock = clock;
@@ -51,10 +59,10 @@ export class Progress {
       this.#seen = { at: now, bytes };
     }
     const rate = formatRate(Math.max(0, this.#rate) * 1000);
-    if (this.#total === null || this.#total === 0) return `${this.#label}  ${formatBytes(bytes)}  ${rate}`;
+    if (this.#total === null || this.#total === 0) return `${this.#label}  ${this.#format(bytes)}  ${rate}`;
     const share = Math.min(1, bytes / this.#total);
     const left = this.#rate > 0 ? `  ${formatDuration((this.#total - bytes) / this.#rate)} left` : "";
-    return `${this.#label}  ${bar(share)} ${Math.floor(share * 100)} %  ${formatBytes(bytes)} of ${formatBytes(this.#total)}  ${rate}${left}`;
+    return `${this.#label}  ${bar(share)} ${Math.floor(share * 100)} %  ${this.#format(bytes)} of ${this.#format(this.#total)}  ${rate}${left}`;
   }
 }
 

@@ -1,15 +1,13 @@
-import { fstatSync } from "node:fs";
-import { put, type Source } from "../client/put.ts";
+import { put } from "../client/put.ts";
 import { resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
-import { fileSource, streamSource } from "../client/source.ts";
-import { remoteTarget } from "../client/target.ts";
+import { fileSource, type OpenSource, stdinSource } from "../client/source.ts";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
-import { digestName, fileEvent, fileReport, parseMode, resultFields, TRANSFER_ARGS } from "./transfer.ts";
+import { digestName, fileEvent, fileReport, parseMode, remoteTarget, resultFields, TRANSFER_ARGS } from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
 
 export default defineVerb({
@@ -28,23 +26,34 @@ export default defineVerb({
     ],
   },
   args: {
-    words: { type: "positional", variadic: true, description: "files, then where they go; - is stdin" },
+    files: { type: "positional", variadic: true, description: "files, then where they go; - is stdin" },
     ...TRANSFER_ARGS,
-    chmod: { type: "string", valueHint: "MODE", description: "mode of the new file, octal (default: the source's)" },
+    chmod: {
+      type: "string",
+      valueHint: "MODE",
+      description: "mode of the new file, octal (default: the source's)",
+    },
     verify: { type: "boolean", description: "read the new file back from the disk and compare once more" },
     sync: { type: "boolean", description: "end only when it would survive a power cut there" },
   },
   async run(context, given) {
-    const target = given.words.at(-1);
-    const names = given.words.slice(0, -1);
+    const target = given.files.at(-1);
+    const names = given.files.slice(0, -1);
     if (target === undefined || names.length === 0) {
-      throw new SockError("usage", "what goes where? a file and HOST: are needed", "sock put FILE HOST:[PATH]");
+      throw new SockError(
+        "usage",
+        "what goes where? a file and HOST: are needed",
+        "sock put FILE HOST:[PATH]",
+      );
     }
     const remote = remoteTarget(target);
     const host = resolveHost(remote.host, context.env);
     const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
     const sources = names.map((name) => ({ name, source: open(name, mode, remote.path, context.signal) }));
-    const to = sources.length > 1 && remote.path !== "" && !remote.path.endsWith("/") ? `${remote.path}/` : remote.path;
+    const to =
+      sources.length > 1 && remote.path !== "" && !remote.path.endsWith("/")
+        ? `${remote.path}/`
+        : remote.path;
     const pool = new BlockPool();
     const totals = { files: 0, bytes: 0, skipped: 0, started: performance.now() };
     try {
@@ -61,7 +70,11 @@ export default defineVerb({
             pool,
             onProgress: (bytes) => progress.update(bytes),
           }).finally(() => progress.done());
-          const file = { ...done, path: `${host.name}:${done.path}`, seconds: (performance.now() - started) / 1000 };
+          const file = {
+            ...done,
+            path: `${host.name}:${done.path}`,
+            seconds: (performance.now() - started) / 1000,
+          };
           context.json.emit(fileEvent(file, digestName(given.digest)));
           fileReport(context.ui, file, digestName(given.digest));
           if (done.action === "skipped") totals.skipped += 1;
@@ -78,11 +91,10 @@ export default defineVerb({
   },
 });
 
-function open(name: string, mode: number | undefined, path: string, signal: AbortSignal): Source & { close(): void } {
+function open(name: string, mode: number | undefined, path: string, signal: AbortSignal): OpenSource {
   if (name !== "-") return fileSource(name, mode);
   if (path === "" || path.endsWith("/")) {
     throw new SockError("usage", "stdin has no name", "say which file it becomes: sock put - HOST:NAME");
   }
-  if (fstatSync(0).isDirectory()) throw new SockError("is-folder", "stdin is a folder");
-  return streamSource(Bun.stdin.stream(), mode ?? null, signal);
+  return stdinSource(mode, signal);
 }

@@ -1,26 +1,32 @@
 /** What put and get have in common: their flags, and how they say what became of a file. */
+import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
 import type { JsonEvent } from "./json.ts";
 import type { Ui } from "./ui.ts";
 
+export type OnExistsFlag = "replace" | "refuse" | "rename" | "skip";
+export type DigestFlag = "sha256" | "xxh3";
+
+const ON_EXISTS: OnExistsFlag[] = ["replace", "refuse", "rename", "skip"];
+const DIGESTS: DigestFlag[] = ["sha256", "xxh3"];
+
 export const TRANSFER_ARGS = {
   "on-exists": {
     type: "enum",
-    options: ["replace", "refuse", "rename", "skip"],
+    options: ON_EXISTS,
     default: "replace",
     description: "where the file is there already; rename saves as NAME.new",
   },
   digest: {
     type: "enum",
-    options: ["sha256", "xxh3"],
+    options: DIGESTS,
     default: "sha256",
-    description: "how both sides prove that they have the same bytes; xxh3 is faster and no proof against forgery",
+    description:
+      "how both sides prove that they have the same bytes; xxh3 is faster and no proof against forgery",
   },
 } as const;
-
-export type DigestFlag = "sha256" | "xxh3";
 
 export interface TransferredFile {
   readonly path: string;
@@ -28,6 +34,16 @@ export interface TransferredFile {
   readonly digest: string;
   readonly action: "new" | "replaced" | "renamed" | "skipped";
   readonly seconds: number;
+}
+
+/** A word that must name something on a server; `web1` is `web1:`. Throws `usage`. */
+export function remoteTarget(word: string): { host: string | undefined; path: string } {
+  const target = splitTarget(word);
+  if (target.kind === "remote") return target;
+  if (target.kind === "word") return { host: target.word, path: "" };
+  const shown = JSON.stringify(word);
+  if (target.kind === "url") throw new SockError("usage", `${shown} is no joined server`, "put and get want HOST:PATH");
+  throw new SockError("usage", `${shown} is a local path, and a remote one is due`, "HOST:PATH names a file on a server");
 }
 
 /** The flag's word to the protocol's name. */
@@ -38,7 +54,11 @@ export function digestName(flag: DigestFlag): "sha256" | "xxh3-1m" {
 /** Octal permission bits without setuid, setgid and sticky, which are never sent. Throws `usage`. */
 export function parseMode(text: string): number {
   if (!/^0?[0-7]{3}$/.test(text)) {
-    throw new SockError("usage", `--chmod: ${JSON.stringify(text)} is not a mode`, "three octal digits, like 644 or 755");
+    throw new SockError(
+      "usage",
+      `--chmod: ${JSON.stringify(text)} is not a mode`,
+      "three octal digits, like 644 or 755",
+    );
   }
   return Number.parseInt(text, 8);
 }
@@ -56,7 +76,9 @@ export function fileReport(ui: Ui, file: TransferredFile, algorithm: string): vo
   }
   const time = formatDuration(file.seconds * 1000);
   const rate = formatRate(file.bytes / file.seconds);
-  ui.report(`${path}  ${formatBytes(file.bytes)} in ${time} (${rate}), ${file.action}, verified on both sides`);
+  ui.report(
+    `${path}  ${formatBytes(file.bytes)} in ${time} (${rate}), ${file.action}, verified on both sides`,
+  );
   ui.report(`${algorithm} ${file.digest}`);
 }
 

@@ -56,19 +56,36 @@ function defaultHost(env: Env, folder: string): Target {
   if (file) return fromCode(readCodeFile(file), "SOCK_JOIN_FILE");
   const hosts = listHosts(folder);
   const [only, second] = hosts;
-  if (only === undefined) throw new SockError("no-code", "no server is joined here", "sock join, with the code that sock serve printed");
+  if (only === undefined)
+    throw new SockError(
+      "no-code",
+      "no server is joined here",
+      "sock join, with the code that sock serve printed",
+    );
   if (second === undefined) return fromHost(only);
-  throw new SockError("usage", "several servers are joined here: name one", hosts.map((host) => host.name).join(" "));
+  throw new SockError(
+    "usage",
+    "several servers are joined here: name one",
+    hosts.map((host) => host.name).join(" "),
+  );
 }
 
 /** A code from the environment; it must be a direct one: an enrol code would be spent by the first job. */
 function fromCode(text: string, variable: string, name?: string): Target {
   if (text.trim() === "") {
-    throw new SockError("no-code", `${variable} is empty`, "pull requests from forks get no secrets; else set it to a code of sock invite --direct");
+    throw new SockError(
+      "no-code",
+      `${variable} is empty`,
+      "pull requests from forks get no secrets; else set it to a code of sock invite --direct",
+    );
   }
   const { direct, pin, secret, addresses } = parseJoinCode(text);
   if (!direct) {
-    throw new SockError("no-code", `the code in ${variable} is only for joining`, "sock join once, or a code of sock invite --direct");
+    throw new SockError(
+      "no-code",
+      `the code in ${variable} is only for joining`,
+      "sock join once, or a code of sock invite --direct",
+    );
   }
   const [first] = addresses;
   const called = first === undefined ? "server" : first.kind === "tcp" ? first.host : first.path;
@@ -79,13 +96,20 @@ function readCodeFile(path: string): string {
   try {
     // a device or a huge file is no code; 4 bytes are the longest UTF-8 character
     const stat = statSync(path);
-    if (stat.isFile() && stat.size > 4 * MAX_PASTE_CHARS) throw new SockError("usage", "SOCK_JOIN_FILE is too long for a code");
+    if (stat.isFile() && stat.size > 4 * MAX_PASTE_CHARS)
+      throw new SockError("usage", "SOCK_JOIN_FILE is too long for a code");
     return readFileSync(path, "utf8");
   } catch (thrown) {
     if (thrown instanceof SockError) throw thrown;
     const errno = errnoOf(thrown);
-    if (errno === "ENOENT") throw new SockError("not-found", `SOCK_JOIN_FILE: no file ${JSON.stringify(path)}`);
-    throw new SockError("io", `SOCK_JOIN_FILE: can't read ${JSON.stringify(path)}: ${errno ?? "failed"}`, undefined, { cause: thrown });
+    if (errno === "ENOENT")
+      throw new SockError("not-found", `SOCK_JOIN_FILE: no file ${JSON.stringify(path)}`);
+    throw new SockError(
+      "io",
+      `SOCK_JOIN_FILE: can't read ${JSON.stringify(path)}: ${errno ?? "failed"}`,
+      undefined,
+      { cause: thrown },
+    );
   }
 }
 
@@ -121,6 +145,9 @@ function notFound(word: string, env: Env, folder: string): SockError {
     .map((key) => key.slice(PREFIX.length).toLowerCase());
   const names = [...listHosts(folder).map((host) => host.name), ...inEnv, LOCAL];
   const near = nearest(word.toLowerCase(), names);
-  const hint = near === undefined ? `known are ${names.join(" ")}; sock join adds one` : `did you mean ${near}? known are ${names.join(" ")}`;
+  const hint =
+    near === undefined
+      ? `known are ${names.join(" ")}; sock join adds one`
+      : `did you mean ${near}? known are ${names.join(" ")}`;
   return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint);
 }

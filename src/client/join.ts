@@ -6,7 +6,7 @@ import { identityFromSecret } from "../transport/identity.ts";
 import { roundTrip } from "./echo.ts";
 import { addHost, type Host } from "./host-store.ts";
 import { dropPending, pendingSecret } from "./pending.ts";
-import type { Target } from "./resolve-host.ts";
+import type { Target } from "./hosts.ts";
 import { clientName, Session, type SessionOptions } from "./session.ts";
 
 export interface JoinOptions extends SessionOptions {

@@ -16,7 +16,8 @@ export function pendingSecret(stateFolder: string, code: JoinCode): Uint8Array {
   const earlier = readRecord(path, asSecret);
   if (earlier !== undefined) return earlier;
   const { secret } = newIdentity();
-  if (createState(path, recordText({ version: 1, secret: Buffer.from(secret).toString("base64") }))) return secret;
+  if (createState(path, recordText({ version: 1, secret: Buffer.from(secret).toString("base64") })))
+    return secret;
   return readRecord(path, asSecret) ?? secret;
 }
 

@@ -20,13 +20,19 @@ export function splitTarget(word: string, platform: NodeJS.Platform = process.pl
   if (drive || (colon > 0 && slash.test(word.slice(0, colon)))) return { kind: "local", path: word };
   if (colon < 0) return slash.test(word) ? { kind: "local", path: word } : { kind: "word", word };
   const host = word.slice(0, colon);
-  return { kind: "remote", host: host === "" ? undefined : host, path: remotePath(host, word.slice(colon + 1), platform) };
+  return {
+    kind: "remote",
+    host: host === "" ? undefined : host,
+    path: remotePath(host, word.slice(colon + 1), platform),
+  };
 }
 
 function remotePath(host: string, path: string, platform: NodeJS.Platform): string {
   const windows = platform === "win32" && path.includes("\\");
   if (!windows && !path.startsWith("/")) return path;
   const meant = (windows ? path.replaceAll("\\", "/") : path).replace(/^\/+/, "");
-  const why = windows ? "remote paths are written with /" : "remote paths start in the served folder, without a /";
+  const why = windows
+    ? "remote paths are written with /"
+    : "remote paths start in the served folder, without a /";
   throw new SockError("usage", why, `${JSON.stringify(`${host}:${meant}`)} was meant`);
 }

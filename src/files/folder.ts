@@ -108,7 +108,7 @@ export class Folder implements FileId {
     }
     try {
       const target = fs.readlinkSync(path, { encoding: "buffer" });
-      return { found: "link", target: splitBytes(target) };
+      return { found: "link", target: targetNames(target) };
     } catch (thrown) {
       if (errno(thrown) === "EINVAL" || errno(thrown) === "UNKNOWN") return { found: "other" };
       if (errno(thrown) === "ENOENT") return { found: "missing" };
@@ -139,4 +139,11 @@ export class Folder implements FileId {
     this.#open = false;
     if (this.fd !== undefined) fs.closeSync(this.fd);
   }
+}
+
+/** The names of a link's target; an absolute one begins with an empty name. */
+function targetNames(target: Buffer): Name[] {
+  if (process.platform !== "win32") return splitBytes(target);
+  const text = target.toString().replaceAll("\\", "/");
+  return (/^[a-z]:/i.test(text) ? `/${text}` : text).split("/");
 }

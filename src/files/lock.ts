@@ -24,7 +24,10 @@ const ours = new Set<string>();
  * Runs `work` while no other process runs anything under the same name in this folder.
  * @throws SockError `state` when the lock is not free in time
  */
-export async function withLock<T>(folder: string, name: string, work: () => T | Promise<T>,
+export async function withLock<T>(
+  folder: string,
+  name: string,
+  work: () => T | Promise<T>,
   waitMs: number = WAIT_MS,
 ): Promise<T> {
   const path = join(folder, `.${name}.lock`);

@@ -9,7 +9,7 @@ import { MAX_LINK_HOPS, MAX_WALK_STEPS } from "../protocol/constants.ts";
 import { type Entry, entryOf, type FileId, sameFile } from "./entry.ts";
 import { errno, fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
-import { checkName, isReserved, type Name, sameName, type Segments, showPath, wireSegments } from "./names.ts";
+import { checkName, type Name, sameName, type Segments, showPath, wireSegments } from "./names.ts";
 
 export interface RootOptions {
   /** What people call it in messages (`drop`); may be empty. */
@@ -95,9 +95,9 @@ export class Root {
 
   /** A handle on the folder that holds the last name, to be closed by the caller. The last name is not looked at. */
   openParent(segments: Segments, options: { create: boolean }): { folder: Folder; name: Name } {
-    const name = segments.at(-1);
-    if (name === undefined) throw new SockError("is-folder", `${this.show(segments)}: is the folder itself`);
     return this.#named(segments, () => {
+      const name = segments.at(-1);
+      if (name === undefined) throw new SockError("is-folder", "is the served folder itself");
       checkName(name);
       return { folder: this.#walk(segments.slice(0, -1), "folder", options.create).folder, name };
     });
@@ -106,13 +106,13 @@ export class Root {
   /** Runs `action` with the parent folder and closes it. `action` is synchronous; its errors get the path's name. */
   withParent<T>(segments: Segments, options: { create: boolean }, action: (folder: Folder, name: Name) => T): T {
     const { folder, name } = this.openParent(segments, options);
-    return this.#named(segments, () => {
-      try {
-        return action(folder, name);
-      } finally {
-        folder.close();
-      }
-    });
+    try {
+      return action(folder, name);
+    } catch (thrown) {
+      throw fsFailure(thrown, this.show(segments));
+    } finally {
+      folder.close();
+    }
   }
 
   /**
@@ -145,7 +145,9 @@ export class Root {
     try {
       return action();
     } catch (thrown) {
-      throw fsFailure(thrown, this.show(segments));
+      const shown = this.show(segments);
+      if (!(thrown instanceof SockError)) throw fsFailure(thrown, shown);
+      throw new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
     }
   }
 
@@ -175,8 +177,6 @@ export class Root {
           }
           continue;
         }
-        if (isReserved(step)) throw outside("a reserved folder");
-        let target: Name[] | undefined;
         if (steps.length === 0 && last !== "folder") {
           const entry = folder.entry(step);
           if (entry?.kind !== "link" || last === "keep") return { folder, name: step, entry };
@@ -188,16 +188,15 @@ export class Root {
           if (this.#forbidden.some((id) => sameFile(id, next))) throw outside("not served");
           continue;
         }
-        if (next.found === "link") target = next.target;
-        else throw new SockError(next.found === "missing" ? "not-found" : "not-folder", obstacle(next.found));
+        if (next.found !== "link") {
+          throw new SockError(next.found === "missing" ? "not-found" : "not-folder", obstacle(next.found));
+        }
         if (++hops > MAX_LINK_HOPS) throw outside("too many links");
-        const link = this.#linkSteps(target);
+        const link = this.#linkSteps(next.target);
+        steps.push(...link.steps.toReversed());
         if (link.absolute) {
-          steps.push(...link.steps.toReversed());
           walked = [];
           folder = swap(folder, this.#top.again());
-        } else {
-          steps.push(...link.steps.toReversed());
         }
       }
     } catch (thrown) {
@@ -221,8 +220,13 @@ export class Root {
   #linkSteps(target: Name[]): { steps: Step[]; absolute: boolean } {
     const absolute = target[0] === "" && target.length > 1;
     const names = absolute ? this.#belowRoot(target.slice(1)) : target;
-    const steps = names.filter((name) => name !== "" && name !== ".");
-    return { steps: steps.map((name) => (name === ".." ? UP : name)), absolute };
+    const steps: Step[] = [];
+    for (const name of names) {
+      if (name === "" || name === ".") continue;
+      if (name !== "..") checkName(name);
+      steps.push(name === ".." ? UP : name);
+    }
+    return { steps, absolute };
   }
 
   #belowRoot(names: Name[]): Name[] {

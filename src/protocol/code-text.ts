@@ -10,7 +10,7 @@ import { crc32 } from "./crc32.ts";
 
 const CHECKSUM_BYTES = 4;
 /** Line breaks, spaces and what chat programs and shells put where they break a long word. */
-const BREAKS = /[\s\\>\u00ad\u200b\u200c\u200d\u2060\ufeff]+/;
+const BREAKS = /[\s\\>\u00ad\u200b-\u200d\u2060\ufeff]+/;
 /** Pieces into which a code may have been broken; each one more costs one more attempt. */
 const MAX_PIECES = 32;
 

@@ -90,3 +90,13 @@ export const MAX_NAME_BYTES = 255;
 export const MAX_PATH_BYTES = 4096;
 /** Most symbolic links followed while one path is resolved (Linux's own limit). */
 export const MAX_LINK_HOPS = 40;
+/** Most folders entered while one path is resolved, those behind links included. */
+export const MAX_WALK_STEPS = 4096;
+/** Most names tried for a file that is saved beside one of its name. */
+export const MAX_RENAMES = 1_000;
+/** Free blocks of DATA_BYTES that a process keeps for later. */
+export const MAX_FREE_BLOCKS = 32;
+/** Threads for hashes, at most. */
+export const MAX_DIGEST_WORKERS = 4;
+/** Expired partial files are looked for in slices of this many names. */
+export const SWEEP_SLICE = 200;

@@ -1,6 +1,6 @@
 import type { Enrol } from "../protocol/messages.ts";
 import { SockError } from "../errors.ts";
-import type { Session } from "./session.ts";
+import { ANSWERED, type Session } from "./session.ts";
 
 /** Makes the client's fresh key known, with what its code allows; the code is used up then. */
 export function answerEnrol(session: Session, request: Enrol): void {
@@ -12,7 +12,7 @@ export function answerEnrol(session: Session, request: Enrol): void {
   session.channel.send({
     type: "enrolled",
     name: made.name,
-    caps: made.caps,
+    caps: made.caps.filter((cap) => ANSWERED.includes(cap)),
     scope: made.scope,
     expires: made.expires,
   });

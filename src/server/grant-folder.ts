@@ -63,7 +63,7 @@ export class GrantFolder {
   read(): Snapshot {
     const stamp = this.#stamp();
     const age = BigInt(Date.now()) - stamp / NS_PER_MS;
-    this.#seen = age > SETTLED_MS ? stamp : undefined;
+    this.#seen = stamp !== 0n && age > SETTLED_MS ? stamp : undefined;
     const snapshot: Snapshot = { grants: new Map(), revoked: new Set(), bad: [] };
     const cache = new Map<string, Entry>();
     for (const name of listState(this.#path)) {

@@ -3,7 +3,14 @@ import { SockError } from "../errors.ts";
 import { livePresences } from "../files/local.ts";
 import { type Address, parseAddress } from "../protocol/address.ts";
 import { CAPABILITIES, type Capability, isCapability, sortCapabilities } from "../protocol/capabilities.ts";
-import { DEFAULT_PORT, DIRECT_TTL_MS, ENROL_TTL_MS, ENROL_USES, MAX_CODE_ADDRESSES, MAX_USES } from "../protocol/constants.ts";
+import {
+  DEFAULT_PORT,
+  DIRECT_TTL_MS,
+  ENROL_TTL_MS,
+  ENROL_USES,
+  MAX_CODE_ADDRESSES,
+  MAX_USES,
+} from "../protocol/constants.ts";
 import { encodeJoinCode } from "../protocol/join-code.ts";
 import { parseLabel } from "../protocol/label.ts";
 import { encodeServeSecret, parseServeSecret } from "../protocol/serve-secret.ts";
@@ -47,7 +54,12 @@ export function invite(stateFolder: string, hosts: readonly string[], options: I
 }
 
 /** A new code of a server that is at hand. @throws SockError `usage`, `state` */
-export function issue(grants: Grants, identity: Identity, addresses: Address[], options: InviteOptions): Invitation {
+export function issue(
+  grants: Grants,
+  identity: Identity,
+  addresses: Address[],
+  options: InviteOptions,
+): Invitation {
   const client = newIdentity();
   const { secret } = client;
   // the code first: what is wrong with an address must not leave a grant behind
@@ -61,7 +73,11 @@ export function pair(hosts: readonly string[], options: InviteOptions): { serve:
     throw new SockError("usage", "a pair needs the server's address", "--host sock:7625");
   }
   if (options.uses !== undefined || options.keyTtlMs !== undefined) {
-    throw new SockError("usage", "a pair counts no uses and enrols no keys", "leave out --uses and --key-ttl");
+    throw new SockError(
+      "usage",
+      "a pair counts no uses and enrols no keys",
+      "leave out --uses and --key-ttl",
+    );
   }
   const server = newIdentity();
   const client = newIdentity();
@@ -106,7 +122,11 @@ export function fromServeSecret(text: string): { identity: Identity; grants: Gra
 
 export function noServer(stateFolder: string): SockError {
   const folder = serverFolder(stateFolder);
-  return new SockError("state", `no server has run from ${folder}`, "start sock serve first, as the same user, or set SOCK_HOME");
+  return new SockError(
+    "state",
+    `no server has run from ${folder}`,
+    "start sock serve first, as the same user, or set SOCK_HOME",
+  );
 }
 
 function newGrant(client: Identity, options: InviteOptions): NewGrant {
@@ -114,7 +134,8 @@ function newGrant(client: Identity, options: InviteOptions): NewGrant {
   const hash = Buffer.from(client.spkiHash).toString("hex");
   const ttl = options.ttlMs === undefined ? (direct ? DIRECT_TTL_MS : ENROL_TTL_MS) : options.ttlMs;
   const uses = options.uses === undefined ? (direct ? null : ENROL_USES) : options.uses;
-  if (ttl !== null && !(Number.isSafeInteger(ttl) && ttl > 0)) throw new SockError("usage", "--ttl is a time of more than 0");
+  if (ttl !== null && !(Number.isSafeInteger(ttl) && ttl > 0))
+    throw new SockError("usage", "--ttl is a time of more than 0");
   if (uses !== null && !(Number.isSafeInteger(uses) && uses > 0 && uses <= MAX_USES)) {
     throw new SockError("usage", `--uses is a number from 1 to ${MAX_USES}`);
   }
@@ -140,13 +161,21 @@ function capsOf(words: readonly string[]): Capability[] {
   const strange = words.find((word) => !isCapability(word));
   if (strange === undefined) return sortCapabilities(words.filter(isCapability));
   const known = CAPABILITIES.join(" ");
-  throw new SockError("usage", `unknown capability ${JSON.stringify(strange.slice(0, 40))}`, `there are ${known}`);
+  throw new SockError(
+    "usage",
+    `unknown capability ${JSON.stringify(strange.slice(0, 40))}`,
+    `there are ${known}`,
+  );
 }
 
 function scopeOf(text: string): string {
   const scope = cleanScope(text);
   if (scope !== undefined) return scope;
-  throw new SockError("usage", `bad scope ${JSON.stringify(text.slice(0, 100))}`, "a path under the served folder, as releases/web");
+  throw new SockError(
+    "usage",
+    `bad scope ${JSON.stringify(text.slice(0, 100))}`,
+    "a path under the served folder, as releases/web",
+  );
 }
 
 function codeAddresses(stateFolder: string, hosts: readonly string[]): Address[] {

@@ -72,7 +72,8 @@ function removeDead(folder: string): void {
 function pidIn(path: string): number | undefined {
   try {
     return readRecord(path, (value) => {
-      const pid: unknown = typeof value === "object" && value !== null && "pid" in value ? value.pid : undefined;
+      const pid: unknown =
+        typeof value === "object" && value !== null && "pid" in value ? value.pid : undefined;
       return typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
     });
   } catch {

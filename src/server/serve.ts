@@ -6,7 +6,7 @@ import type { Connection } from "../transport/connection.ts";
 import type { Identity } from "../transport/identity.ts";
 import { type Candidate, type Listener, listen } from "../transport/listen.ts";
 import type { Report, ServerEvent } from "./events.ts";
-import type { Grant, Grants } from "./grants.ts";
+import type { Grant } from "./grants.ts";
 import { Guard } from "./guard.ts";
 import { Session, type ServerContext } from "./session.ts";
 
@@ -53,9 +53,9 @@ export class Server {
     return this.#sessions.size;
   }
 
-  /** No new sessions; those that are at work may finish, for DRAIN_MS at most. */
-  async drain(): Promise<void> {
-    for (const listener of this.#listeners) listener.stop();
+  /** No new sessions; those that are at work may finish, for DRAIN_MS at most. Returns how many did not. */
+  async drain(): Promise<number> {
+    for (const listener of this.#listeners.splice(0)) listener.stop();
     const idle = new Promise<void>((resolve) => {
       this.#idle = resolve;
     });
@@ -66,13 +66,15 @@ export class Server {
     });
     if (this.#sessions.size > 0) await Promise.race([idle, late]);
     clearTimeout(timer);
+    const cut = this.#sessions.size;
     this.stop();
+    return cut;
   }
 
   stop(): void {
     clearInterval(this.#poll);
     this.#guard.stop();
-    for (const listener of this.#listeners) listener.stop();
+    for (const listener of this.#listeners.splice(0)) listener.stop();
     for (const session of this.#sessions) {
       session.stop(new SockError("draining", "the server was stopped"));
       session.channel.connection.terminate();

@@ -29,6 +29,9 @@ export interface ServerContext {
   readonly give: (block: Uint8Array) => void;
 }
 
+/** The capabilities that this version has verbs for; a grant may name others, for later ones. */
+export const ANSWERED: readonly string[] = ["echo", "put", "get"];
+
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 
 /** One authorised client, from its `hello` to its end; requests are answered one after another. */
@@ -79,7 +82,7 @@ export class Session {
       features: [],
       platform: process.platform,
       name: hostname(),
-      caps: this.grant.kind === "enrol" ? [] : this.grant.caps,
+      caps: this.grant.kind === "enrol" ? [] : this.grant.caps.filter((cap) => ANSWERED.includes(cap)),
       encoding: this.context.encoding,
       limits: { header: MAX_HEADER_BYTES, body: MAX_BODY_BYTES },
       key: this.grant.name,

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { stateFolder } from "../files/state.ts";
-import { type Address, parseAddress } from "../protocol/address.ts";
+import { type Address, formatAddress, parseAddress } from "../protocol/address.ts";
 import { DEFAULT_PORT } from "../protocol/constants.ts";
 import type { Identity } from "../transport/identity.ts";
 import type { Report } from "./events.ts";
@@ -12,8 +12,9 @@ import { Grants } from "./grants.ts";
 import { openServerIdentity } from "./identity-store.ts";
 import { fromServeSecret, type Invitation, type InviteOptions, issue } from "./invite.ts";
 import { announce, ensureLocalGrant } from "./presence.ts";
-import { reach, type Reach } from "./reach.ts";
+import { reach } from "./reach.ts";
 import { Server } from "./serve.ts";
+import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
 import { sweepShares } from "./sweep.ts";
 
@@ -42,7 +43,13 @@ export interface ServedFolder {
 export interface Started {
   readonly server: Server;
   readonly grants: Grants;
-  readonly reach: Reach;
+  /** For people. */
+  readonly listening: readonly string[];
+  readonly reachedAt: readonly string[];
+  /** Clients outside a private network will not find it. */
+  readonly private: boolean;
+  /** The capabilities that this server has verbs for. */
+  readonly answers: readonly string[];
   readonly folders: readonly ServedFolder[];
   /** Undefined where everything is in SOCK_SERVE. */
   readonly state: string | undefined;
@@ -98,7 +105,10 @@ export function startServer(options: StartOptions): Started {
   return {
     server,
     grants,
-    reach: { addresses, private: named.length === 0 && reached.private },
+    listening: server.addresses.map(formatAddress),
+    reachedAt: addresses.map(formatAddress),
+    private: named.length === 0 && reached.private,
+    answers: ANSWERED,
     folders: shares.list.map((share) => described(share)),
     state: stateless ? undefined : state,
     invite: (invitation) => issue(grants, identity, addresses.slice(0, 4), invitation),

@@ -59,7 +59,7 @@ export function identityFromSecret(secret: Uint8Array): Identity {
   const spki = Buffer.concat([SPKI_HEAD, point]);
   return {
     secret: Uint8Array.from(secret),
-    keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    keyPem: privateKey.export({ type: "pkcs8", format: "pem" }),
     certPem: selfSignedCertificate(privateKey, "sock"),
     spki,
     spkiHash: sha256(spki),

@@ -1,4 +1,4 @@
-import type { Socket, TCPSocketListener, UnixSocketListener } from "bun";
+import type { Socket } from "bun";
 import { SockError } from "../errors.ts";
 import type { Address } from "../protocol/address.ts";
 import { Connection, unwrapAddress } from "./connection.ts";
@@ -53,7 +53,7 @@ export function listen<Grant>(options: ListenOptions<Grant>): Listener {
   const { address, gate } = options;
   const shared = {
     tls: serverTls(options.identity),
-    data: undefined,
+    data: { candidate: undefined, connection: undefined, proved: false },
     socket: {
       data(socket: Socket<State>, chunk: Uint8Array) {
         socket.data.connection?.onData(chunk);
@@ -106,28 +106,17 @@ export function listen<Grant>(options: ListenOptions<Grant>): Listener {
     },
   };
   try {
-    return wrap(
-      address.kind === "unix"
-        ? Bun.listen<State>({ ...shared, unix: address.path, data: emptyState() })
-        : Bun.listen<State>({
-            ...shared,
-            hostname: address.host,
-            port: address.port,
-            ipv6Only: address.host.includes(":"),
-            data: emptyState(),
-          }),
-    );
+    if (address.kind === "unix") {
+      const listener = Bun.listen<State>({ ...shared, unix: address.path });
+      return { port: 0, stop: () => listener.stop(false) };
+    }
+    // the types don't know ipv6Only; without it [::] would take the IPv4 port too
+    const tcp = { ...shared, hostname: address.host, port: address.port, ipv6Only: address.host.includes(":") };
+    const listener = Bun.listen<State>(tcp);
+    return { port: listener.port, stop: () => listener.stop(false) };
   } catch (thrown) {
     throw listenFailure(thrown, address);
   }
-}
-
-function emptyState(): State {
-  return { candidate: undefined, connection: undefined, proved: false };
-}
-
-function wrap(listener: TCPSocketListener<State> | UnixSocketListener<State>): Listener {
-  return { port: "port" in listener ? listener.port : 0, stop: () => listener.stop(false) };
 }
 
 function describe(error: Error | null): string {

@@ -28,7 +28,9 @@ describe("withLock", () => {
         writeState(${JSON.stringify(counter)}, String(value + 1));
       });
       for (let n = 0; n < 5; n += 1) await Promise.all([one(), one()]);`;
-    const children = Array.from({ length: 4 }, () => Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" }));
+    const children = Array.from({ length: 4 }, () =>
+      Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" }),
+    );
     expect(await Promise.all(children.map((child) => child.exited))).toEqual([0, 0, 0, 0]);
     expect(readState(counter)).toBe("40");
     expect(readdirSync(folder.path)).toEqual(["counter"]);

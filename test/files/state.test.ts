@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import {
   createState,
@@ -21,10 +29,16 @@ const mode = (path: string): number => lstatSync(path).mode & 0o777;
 describe("the state folder", () => {
   test("is SOCK_HOME, else the platform's", () => {
     expect(stateFolder({ SOCK_HOME: "/x" }, "linux", "/home/kai")).toBe("/x");
-    expect(stateFolder({ SOCK_HOME: "", XDG_CONFIG_HOME: "/etc/kai" }, "linux", "/home/kai")).toBe(join("/etc/kai", "sock"));
-    expect(stateFolder({ XDG_CONFIG_HOME: "relative" }, "linux", "/home/kai")).toBe(join("/home/kai", ".config", "sock"));
+    expect(stateFolder({ SOCK_HOME: "", XDG_CONFIG_HOME: "/etc/kai" }, "linux", "/home/kai")).toBe(
+      join("/etc/kai", "sock"),
+    );
+    expect(stateFolder({ XDG_CONFIG_HOME: "relative" }, "linux", "/home/kai")).toBe(
+      join("/home/kai", ".config", "sock"),
+    );
     expect(stateFolder({ APPDATA: "/appdata" }, "win32", "/home/kai")).toBe(join("/appdata", "sock"));
-    expect(stateFolder({ APPDATA: "/appdata" }, "linux", "/home/kai")).toBe(join("/home/kai", ".config", "sock"));
+    expect(stateFolder({ APPDATA: "/appdata" }, "linux", "/home/kai")).toBe(
+      join("/home/kai", ".config", "sock"),
+    );
   });
 
   posix("files are 0600 in folders of 0700, whatever the umask and whatever was there", async () => {
@@ -81,7 +95,7 @@ describe("files of the state folder", () => {
     const children = Array.from({ length: 8 }, () => Bun.spawn([process.execPath, "-e", script]));
     const statuses = await Promise.all(children.map((child) => child.exited));
     const winner = children[statuses.indexOf(0)];
-    expect(statuses.toSorted()).toEqual([0, 7, 7, 7, 7, 7, 7, 7]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([0, 7, 7, 7, 7, 7, 7, 7]);
     expect(readState(path)).toBe(`process ${winner?.pid}`);
     expect(readdirSync(folder.path)).toEqual(["a"]);
   });
@@ -106,7 +120,11 @@ describe("files of the state folder", () => {
 
   test("what a killed process left is swept away, what is being written is not", async () => {
     await using folder = await temporaryFolder();
-    const [old, fresh, other] = [folder.join(".tmp-0123456789abcdef"), folder.join(".tmp-fedcba9876543210"), folder.join(".tmp-notes")];
+    const [old, fresh, other] = [
+      folder.join(".tmp-0123456789abcdef"),
+      folder.join(".tmp-fedcba9876543210"),
+      folder.join(".tmp-notes"),
+    ];
     for (const path of [old, fresh, other]) writeFileSync(path, "");
     for (const path of [old, other]) utimesSync(path, 1, 1);
     sweepTemporaries(folder.path);

@@ -4,7 +4,9 @@ import { decodeBase62, encodeBase62 } from "../../src/protocol/base62.ts";
 
 test("every byte string has one text, and every text one byte string", () => {
   const zeros = fc.array(fc.constant(0), { maxLength: 4 });
-  const bytes = fc.tuple(zeros, fc.uint8Array({ maxLength: 80 })).map(([head, tail]) => Uint8Array.from([...head, ...tail]));
+  const bytes = fc
+    .tuple(zeros, fc.uint8Array({ maxLength: 80 }))
+    .map(([head, tail]) => Uint8Array.from([...head, ...tail]));
   fc.assert(
     fc.property(bytes, (value) => {
       expect(decodeBase62(encodeBase62(value))).toEqual(value);

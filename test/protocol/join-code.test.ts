@@ -16,7 +16,10 @@ const host = fc.oneof(
 );
 const address: fc.Arbitrary<Address> = fc.oneof(
   fc.record({ kind: fc.constant("tcp" as const), host, port }),
-  fc.record({ kind: fc.constant("unix" as const), path: fc.stringMatching(/^\/[ -~é]{1,40}[^ ]$/).filter((p) => p.trim() === p && p.isWellFormed()) }),
+  fc.record({
+    kind: fc.constant("unix" as const),
+    path: fc.stringMatching(/^\/[ -~é]{1,40}[^ ]$/).filter((p) => p.trim() === p && p.isWellFormed()),
+  }),
 );
 const code: fc.Arbitrary<JoinCode> = fc.record({
   direct: fc.boolean(),
@@ -49,7 +52,11 @@ describe("join codes", () => {
 
   test("one word that survives shells and double clicks, of bounded length", () => {
     expect(text).toMatch(/^sock1_[0-9A-Za-z]{100,300}$/);
-    const longest = Array.from({ length: 4 }, () => ({ kind: "tcp" as const, host: "x".repeat(253), port: 65_535 }));
+    const longest = Array.from({ length: 4 }, () => ({
+      kind: "tcp" as const,
+      host: "x".repeat(253),
+      port: 65_535,
+    }));
     expect(encodeJoinCode({ ...sample, addresses: longest }).length).toBeLessThan(2000);
   });
 
@@ -138,7 +145,9 @@ describe("join codes", () => {
   test("what can't be in a code is refused when it is made", () => {
     const many = Array.from({ length: 5 }, () => ({ kind: "tcp" as const, host: "a1", port: 1 }));
     expect(codeOf(() => encodeJoinCode({ ...sample, addresses: many }))).toBe("usage");
-    expect(codeOf(() => encodeJoinCode({ ...sample, addresses: [{ kind: "tcp", host: "a b", port: 1 }] }))).toBe("usage");
+    expect(
+      codeOf(() => encodeJoinCode({ ...sample, addresses: [{ kind: "tcp", host: "a b", port: 1 }] })),
+    ).toBe("usage");
     expect(codeOf(() => encodeJoinCode({ ...sample, secret: new Uint8Array(31) }))).toBe("usage");
   });
 });
@@ -184,5 +193,8 @@ function halfOf(): ServeSecret {
 }
 
 function sealed(version: number, flags: number, addresses: number[] = []): string {
-  return sealCode(CODE_PREFIX, Uint8Array.from([version, flags, ...new Uint8Array(64).fill(1), ...addresses]));
+  return sealCode(
+    CODE_PREFIX,
+    Uint8Array.from([version, flags, ...new Uint8Array(64).fill(1), ...addresses]),
+  );
 }

@@ -21,7 +21,9 @@ describe("identity", () => {
     secret[31] = 1;
     // 1 times the base point is the base point (SP 800-186)
     const { spki } = identityFromSecret(secret);
-    expect(Buffer.from(spki).toString("hex")).toContain("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296");
+    expect(Buffer.from(spki).toString("hex")).toContain(
+      "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
+    );
   });
 
   test("key, certificate and hash belong together", () => {
@@ -38,7 +40,14 @@ describe("identity", () => {
     above[31] = 0x52;
     const below = Uint8Array.from(ORDER);
     below[31] = 0x50;
-    for (const secret of [new Uint8Array(32), ORDER, above, new Uint8Array(32).fill(255), new Uint8Array(31).fill(1), new Uint8Array(33).fill(1)]) {
+    for (const secret of [
+      new Uint8Array(32),
+      ORDER,
+      above,
+      new Uint8Array(32).fill(255),
+      new Uint8Array(31).fill(1),
+      new Uint8Array(33).fill(1),
+    ]) {
       expect(codeOf(() => identityFromSecret(secret))).toBe("usage");
     }
     expect(identityFromSecret(below).spkiHash).toHaveLength(32);
@@ -48,8 +57,19 @@ describe("identity", () => {
     const { spki } = newIdentity();
     const off = Uint8Array.from(spki);
     off[90] = (off[90] ?? 0) ^ 1;
-    const other = generateKeyPairSync("ec", { namedCurve: "secp384r1" }).publicKey.export({ type: "spki", format: "der" });
-    for (const bad of [off, other, spki.subarray(1), spki.subarray(0, 90), Uint8Array.from([...spki, 0]), new Uint8Array(91), new Uint8Array(0)]) {
+    const other = generateKeyPairSync("ec", { namedCurve: "secp384r1" }).publicKey.export({
+      type: "spki",
+      format: "der",
+    });
+    for (const bad of [
+      off,
+      other,
+      spki.subarray(1),
+      spki.subarray(0, 90),
+      Uint8Array.from([...spki, 0]),
+      new Uint8Array(91),
+      new Uint8Array(0),
+    ]) {
       expect(codeOf(() => spkiHashOfKey(bad))).toBe("protocol");
     }
   });
@@ -59,18 +79,21 @@ const openssl = Bun.which("openssl");
 const opensslTest = openssl === null ? test.skip : test;
 
 describe("certificate", () => {
-  opensslTest(openssl === null ? "openssl agrees (skipped: there is no openssl here)" : "openssl agrees", async () => {
-    await using folder = await temporaryFolder();
-    const path = folder.join("certificate.pem");
-    await Bun.write(path, newIdentity().certPem);
-    const run = (...args: string[]): string => Bun.spawnSync(["openssl", ...args]).stdout.toString();
-    const text = run("x509", "-in", path, "-text", "-noout");
-    expect(text).toContain("Version: 3 (0x2)");
-    expect(text).toContain("Signature Algorithm: ecdsa-with-SHA256");
-    expect(text).toContain("NIST CURVE: P-256");
-    expect(text).toMatch(/Not Before: Jan {2}1 00:00:00 2020 GMT\s+Not After : Dec 31 23:59:59 9999 GMT/);
-    expect(run("verify", "-CAfile", path, path)).toContain(": OK");
-  });
+  opensslTest(
+    openssl === null ? "openssl agrees (skipped: there is no openssl here)" : "openssl agrees",
+    async () => {
+      await using folder = await temporaryFolder();
+      const path = folder.join("certificate.pem");
+      await Bun.write(path, newIdentity().certPem);
+      const run = (...args: string[]): string => Bun.spawnSync(["openssl", ...args]).stdout.toString();
+      const text = run("x509", "-in", path, "-text", "-noout");
+      expect(text).toContain("Version: 3 (0x2)");
+      expect(text).toContain("Signature Algorithm: ecdsa-with-SHA256");
+      expect(text).toContain("NIST CURVE: P-256");
+      expect(text).toMatch(/Not Before: Jan {2}1 00:00:00 2020 GMT\s+Not After : Dec 31 23:59:59 9999 GMT/);
+      expect(run("verify", "-CAfile", path, path)).toContain(": OK");
+    },
+  );
 
   test("names of any length and alphabet", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });

@@ -1,0 +1,205 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { SockError, STATUS } from "../errors.ts";
+import type { ServerEvent } from "../server/events.ts";
+import { type Started, startServer } from "../server/start.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { formatBytes, formatDuration } from "../text/units.ts";
+import { VERSION } from "../version.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+/** Keys that the first screen names; more are counted. */
+const KEYS_SHOWN = 5;
+
+const args = {
+  folders: {
+    type: "positional",
+    required: false,
+    variadic: true,
+    description: "DIR or NAME=DIR, with :ro read only; left out: this folder",
+  },
+  listen: {
+    type: "string",
+    repeat: true,
+    valueHint: "HOST:PORT",
+    description: "where to listen, or unix:PATH (0.0.0.0:7625 and [::]:7625)",
+  },
+  host: {
+    type: "string",
+    repeat: true,
+    valueHint: "NAME[:PORT]",
+    description: "what others call this machine; goes into join codes",
+  },
+  "join-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "write a join code there, readable for you only",
+  },
+} as const;
+
+export default defineVerb({
+  meta: {
+    name: "serve",
+    summary: "open one port, and print the line that lets others in",
+    usage: "serve [DIR or NAME=DIR[:ro]]...",
+    examples: [
+      { line: "sock serve ./drop", does: "serves one folder" },
+      { line: "sock serve drop=./drop logs=/var/log:ro", does: "two folders, web1:drop/… and web1:logs/…" },
+      {
+        line: "sock serve --listen 127.0.0.1:0 --json",
+        does: "a free port; the code is in the last listening event",
+      },
+    ],
+    more: ["In a container: SOCK_SERVE, made by sock invite --pair, is all the state that it needs."],
+  },
+  args,
+  async run(context, given) {
+    const show = (event: ServerEvent): void => log(context, event);
+    const started = startServer({
+      folders: given.folders,
+      listen: given.listen,
+      hosts: given.host,
+      env: context.env,
+      report: show,
+    });
+    try {
+      const leave = announceCode(context, given, started);
+      await stopped(context.signal);
+      context.ui.info("stopping: waiting for what is under way");
+      const cut = await started.server.drain();
+      leave();
+      context.json.result({ sessions_cut: cut });
+      return cut === 0 ? STATUS.done : STATUS.terminated;
+    } finally {
+      started.server.stop();
+      started.close();
+    }
+  },
+});
+
+/** Shows where and how; returns what takes back the code of this run, if it has one. */
+function announceCode(context: Context, given: Args<typeof args>, started: Started): () => void {
+  const { ui, json } = context;
+  let forget = (): void => undefined;
+  let line: string | undefined;
+  const file = given["join-file"];
+  if (started.state === undefined) {
+    if (file !== undefined)
+      throw new SockError("usage", "with SOCK_SERVE there is no other code", "its half is SOCK_JOIN");
+  } else if (json.enabled) {
+    const { code, grant } = started.invite({
+      direct: true,
+      name: "serve-json",
+      allow: ALLOW,
+      cidr: [],
+      ttlMs: null,
+    });
+    forget = () => started.grants.forget(grant);
+    line = code;
+  } else if (file !== undefined) {
+    const { code } = started.invite({ direct: false, allow: ALLOW, cidr: [] });
+    rmSync(file, { force: true });
+    writeFileSync(file, `${code}\n`, { mode: 0o600, flag: "wx" });
+  } else if (ui.terminal && !context.quiet) {
+    line = started.invite({ direct: false, allow: ALLOW, cidr: [] }).code;
+  }
+  const { addresses } = started.server;
+  for (const [index, address] of addresses.entries()) {
+    const last = index === addresses.length - 1 && line !== undefined ? { join: line } : {};
+    const where =
+      address.kind === "tcp"
+        ? { address: address.host, port: address.port }
+        : { address: `unix:${address.path}`, port: 0 };
+    json.emit({ type: "listening", ...where, ...last });
+  }
+  if (!json.enabled) {
+    for (const row of screen(started)) ui.report(row);
+    if (line !== undefined) {
+      ui.report("On the other machine, once, within 1 hour:");
+      ui.report(`  sock join ${line}`);
+    } else if (started.state !== undefined && file === undefined) {
+      ui.report("For a join code: sock invite");
+    }
+  }
+  for (const folder of started.folders) {
+    if (folder.risky && folder.writable) {
+      ui.warn(
+        `${escapeForDisplay(folder.dir)} is a home or the whole machine: put there is as good as a shell`,
+      );
+    }
+  }
+  return forget;
+}
+
+const ALLOW = ["echo", "udp", "chat", "put", "get", "ls"];
+
+function screen(started: Started): string[] {
+  const wide = Math.max(...started.folders.map((folder) => folder.name.length));
+  const dirs = Math.max(...started.folders.map((folder) => folder.dir.length));
+  const rows = [`sock ${VERSION} on ${escapeForDisplay(hostname())}`];
+  for (const [index, folder] of started.folders.entries()) {
+    const access = folder.writable ? `read and write, ${formatBytes(folder.free)} free` : "read only";
+    const name = escapeForDisplay(folder.name.padEnd(wide));
+    const dir = escapeForDisplay(folder.dir.padEnd(dirs));
+    rows.push(`  ${index === 0 ? "serves    " : "          "}  ${name}  ${dir}  ${access}`);
+  }
+  rows.push(
+    `  listens     ${started.listening.join(" and ")}${started.listening.some((one) => !one.startsWith("unix:")) ? " (open tcp)" : ""}`,
+  );
+  const reached = started.reachedAt.join(", ");
+  rows.push(
+    `  reached at  ${reached}${started.private ? "    private; public name: sock serve --host NAME" : ""}`,
+  );
+  rows.push(`  allows      ${started.answers.join(" ")}`);
+  rows.push(`  knows       ${known(started)}`);
+  return rows;
+}
+
+function known(started: Started): string {
+  const names = started.grants
+    .list()
+    .filter(({ grant, state }) => state === "valid" && (grant.kind === "key" || grant.kind === "direct"))
+    .map(({ grant }) => grant.name);
+  if (names.length === 0) return "no keys yet";
+  const more = names.length > KEYS_SHOWN ? `, and ${names.length - KEYS_SHOWN} more` : "";
+  return `${names.length} key${names.length === 1 ? "" : "s"}: ${names.slice(0, KEYS_SHOWN).join(", ")}${more}  (sock clients)`;
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** One line an event; what a peer chose is escaped. */
+function log(context: Context, event: ServerEvent): void {
+  context.json.emit({ time: new Date().toISOString(), ...event });
+  if (context.json.enabled) return;
+  const time = new Date().toTimeString().slice(0, 8);
+  switch (event.type) {
+    case "request": {
+      const what = escapeForDisplay(event.what);
+      const size = formatBytes(event.bytes);
+      context.ui.report(
+        `${time}  ${event.verb}  ${escapeForDisplay(event.who)}  ${what}  ${size}  ${formatDuration(event.ms)}  ${event.outcome}`,
+      );
+      return;
+    }
+    case "joined":
+      context.ui.report(
+        `${time}  join  ${escapeForDisplay(event.who)}  from ${event.address}  ${event.allows.join(" ")}`,
+      );
+      return;
+    case "refused": {
+      const hint = event.hint === undefined ? "" : `  (${escapeForDisplay(event.hint)})`;
+      context.ui.report(`${time}  refused  ${event.address}  ${escapeForDisplay(event.what)}${hint}`);
+      return;
+    }
+    case "warning":
+      context.ui.warn(escapeForDisplay(event.what));
+      return;
+    default:
+      event satisfies never;
+  }
+}

@@ -1,0 +1,111 @@
+import { mkdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { SockError } from "../errors.ts";
+import type { BlockPool } from "../files/blocks.ts";
+import { createDigester } from "../files/digest.ts";
+import { Incoming } from "../files/incoming.ts";
+import { Receiving } from "../files/receiving.ts";
+import { Root } from "../files/root.ts";
+import type { Digest, Entry, OnExists } from "../protocol/messages.ts";
+import type { Drain } from "./get.ts";
+
+/** Where a fetched file is to stand. */
+export interface LocalPlace {
+  readonly folder: string;
+  readonly name: string;
+  /** As the user would write it. */
+  readonly shown: string;
+}
+
+export interface FileDrainOptions {
+  readonly algorithm: Digest;
+  readonly onExists: OnExists;
+  readonly verify: boolean;
+  readonly sync: boolean;
+  readonly pool: BlockPool;
+  readonly show: (bytes: number) => void;
+}
+
+/** `dest` is a folder where it ends in `/`, is one, or several files go there; else it is the new name. Makes folders. */
+export function landLocally(dest: string, remotePath: string, several: boolean): LocalPlace {
+  const name = remotePath.split("/").at(-1) ?? "";
+  const into = several || dest.endsWith("/") || dest === "" || isFolder(dest);
+  if (into && (name === "" || name === "." || name === "..")) {
+    throw new SockError("usage", "which file? the path names a folder", "sock get HOST:PATH");
+  }
+  const folder = into ? dest || "." : dirname(dest);
+  const own = into ? name : basename(dest);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new SockError("permission", `can't make the folder ${folder}`, undefined, { cause });
+  }
+  return { folder, name: own, shown: folder === "." ? own : join(folder, own) };
+}
+
+/** A file that appears when it is whole and verified. */
+export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOptions): Drain {
+  const { algorithm, onExists, verify, sync, pool, show } = options;
+  const root = Root.open(place.folder, { name: place.folder, writable: true });
+  let incoming: Incoming;
+  try {
+    const { mode, mtime: mtimeUs, length } = entry;
+    incoming = Incoming.create(root, [Buffer.from(place.name)], { onExists, mode, mtimeUs, length, sync, verify });
+  } catch (thrown) {
+    root.close();
+    throw thrown;
+  }
+  const receiving = new Receiving(incoming, createDigester(algorithm, entry.length), (block) => pool.give(block));
+  const close = async (): Promise<void> => {
+    await receiving.discard();
+    root.removeEmptyPartialFolder();
+    root.close();
+  };
+  return {
+    data: async (block) => {
+      await receiving.data(block);
+      show(receiving.bytes);
+    },
+    end: async (bytes, digest) => {
+      const published = await receiving.end(bytes, digest);
+      await close();
+      return published;
+    },
+    discard: close,
+  };
+}
+
+/** A stream that has no way back: what is wrong at the end shows in the exit status. */
+export function streamDrain(
+  write: (bytes: Uint8Array) => Promise<void>,
+  algorithm: Digest,
+  pool: BlockPool,
+  show: (bytes: number) => void,
+): Drain {
+  const digester = createDigester(algorithm, null);
+  let written = 0;
+  return {
+    data: async (block) => {
+      await Promise.all([write(block), digester.update(block)]);
+      written += block.length;
+      pool.give(block);
+      show(written);
+    },
+    end: async (bytes, digest) => {
+      const own = await digester.digest();
+      digester.close();
+      if (bytes !== written) throw new SockError("cut", `${written} of ${bytes} bytes arrived`);
+      if (own !== digest) throw new SockError("differs", "what arrived is not what was read: the digests differ");
+      return { digest: own, action: "new" };
+    },
+    discard: async () => digester.close(),
+  };
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}

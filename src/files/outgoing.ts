@@ -1,0 +1,105 @@
+import * as fs from "node:fs";
+import { SockError } from "../errors.ts";
+import { entryOf } from "./entry.ts";
+import { errno, fsFailure } from "./failure.ts";
+import { O_NONBLOCK } from "./folder.ts";
+import { mustBeFile } from "./root.ts";
+
+/** One regular file that is read to be sent, with what it was like when it was opened. */
+export class Outgoing {
+  readonly length: number;
+  /** Permission bits as they are; the receiver drops setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly mtimeUs: number;
+  readonly #fd: number;
+  readonly #shown: string;
+  readonly #opened: { size: bigint; mtimeNs: bigint };
+  #reading = 0;
+  #open = true;
+
+  private constructor(fd: number, shown: string) {
+    this.#fd = fd;
+    this.#shown = shown;
+    const stat = fs.fstatSync(fd, { bigint: true });
+    const entry = entryOf(stat);
+    mustBeFile(entry);
+    this.length = entry.bytes;
+    this.mode = entry.mode;
+    this.mtimeUs = entry.mtimeUs;
+    this.#opened = stat;
+  }
+
+  /** Takes the descriptor over: `close` closes it, and so does a refusal. `shown` names the file in errors. */
+  static fromFd(fd: number, shown = "the file"): Outgoing {
+    try {
+      return new Outgoing(fd, shown);
+    } catch (thrown) {
+      fs.closeSync(fd);
+      if (thrown instanceof SockError) throw new SockError(thrown.code, `${shown}: ${thrown.message}`);
+      throw fsFailure(thrown, shown);
+    }
+  }
+
+  /** A path of this user's own: links are followed, a FIFO or device is refused and not waited for. */
+  static open(path: string | Buffer): Outgoing {
+    const shown = String(path);
+    let fd: number;
+    try {
+      // A device is not opened at all: that alone can rewind a tape.
+      const stat = fs.statSync(path, { bigint: true });
+      if (!stat.isFile() && !stat.isDirectory()) throw new SockError("not-file", `${shown}: not a regular file`);
+      if (stat.isDirectory()) throw new SockError("is-folder", `${shown}: is a folder`);
+      fd = fs.openSync(path, fs.constants.O_RDONLY | O_NONBLOCK);
+    } catch (thrown) {
+      throw fsFailure(thrown, shown);
+    }
+    return Outgoing.fromFd(fd, shown);
+  }
+
+  /** Fills `buffer` from `position` (bytes) on, off the main thread; fewer bytes only at the end of the file, then 0. */
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    if (!this.#open) throw new SockError("internal", "a closed file was read");
+    this.#reading += 1;
+    try {
+      let filled = 0;
+      while (filled < buffer.length) {
+        const count = await readOnce(this.#fd, buffer, filled, position + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      return filled;
+    } catch (thrown) {
+      throw errno(thrown) === undefined ? thrown : fsFailure(thrown, this.#shown);
+    } finally {
+      this.#reading -= 1;
+      this.#closeIfIdle();
+    }
+  }
+
+  /** Whether the file was written to since it was opened: the bytes that were read may be of two versions. */
+  changed(): boolean {
+    const { size, mtimeNs } = fs.fstatSync(this.#fd, { bigint: true });
+    return size !== this.#opened.size || mtimeNs !== this.#opened.mtimeNs;
+  }
+
+  /** Closes when the last read has ended, so that no read meets another file under the same number. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#closeIfIdle();
+  }
+
+  #closeIfIdle(): void {
+    if (!this.#open && this.#reading === 0) fs.closeSync(this.#fd);
+  }
+}
+
+/** One read(2) on the thread pool. */
+export function readOnce(fd: number, buffer: Uint8Array, offset: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(fd, buffer, offset, buffer.length - offset, position, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+}
