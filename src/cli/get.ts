@@ -1,3 +1,4 @@
+import { dirname, join } from "node:path";
 import { fileDrain, landLocally, streamDrain } from "../client/drain.ts";
 import { get } from "../client/get.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
@@ -65,6 +66,7 @@ export default defineVerb({
             show,
           });
         }).finally(() => progress?.done());
+        if (got.action === "renamed") landed = join(dirname(landed), got.name);
         const file = { ...got, path: landed, seconds: (performance.now() - started) / 1000 };
         context.json.emit(fileEvent(file, algorithm));
         if (dest !== "-") fileReport(context.ui, file, algorithm);

@@ -10,27 +10,68 @@ export default defineVerb({
     name: "invite",
     summary: "make a new code for the server of this machine",
     examples: [
-      { line: "sock invite --name kai --allow put,get", does: "a code for one sock join within the hour, on stdout" },
-      { line: "sock invite --direct --ttl 30d | gh secret set SOCK_JOIN", does: "a code for CI, which never joins" },
-      { line: "sock invite --pair --host sock:7625 --allow udp,put", does: "both halves for containers without state" },
+      {
+        line: "sock invite --name kai --allow put,get",
+        does: "a code for one sock join within the hour, on stdout",
+      },
+      {
+        line: "sock invite --direct --ttl 30d | gh secret set SOCK_JOIN",
+        does: "a code for CI, which never joins",
+      },
+      {
+        line: "sock invite --pair --host sock:7625 --allow udp,put",
+        does: "both halves for containers without state",
+      },
     ],
   },
   args: {
-    name: { type: "string", valueHint: "NAME", description: "what to call it; sock revoke NAME ends it and its keys" },
+    name: {
+      type: "string",
+      valueHint: "NAME",
+      description: "what to call it; sock revoke NAME ends it and its keys",
+    },
     allow: {
       type: "string",
       repeat: true,
       valueHint: "CAP,…",
       description: `of echo udp chat put get ls exec shell (${DEFAULT_ALLOW.join(",")})`,
     },
-    ttl: { type: "string", kind: "duration", valueHint: "DUR", description: "how long it is valid (1h; --direct: 30d)" },
-    uses: { type: "string", kind: "count", valueHint: "N", description: "how often it can be used (1; --direct: any number)" },
-    "key-ttl": { type: "string", kind: "duration", valueHint: "DUR", description: "how long the keys live that join by it" },
-    cidr: { type: "string", repeat: true, valueHint: "RANGE", description: "only from these addresses, as 10.0.0.0/8" },
+    ttl: {
+      type: "string",
+      kind: "duration",
+      valueHint: "DUR",
+      description: "how long it is valid (1h; --direct: 30d)",
+    },
+    uses: {
+      type: "string",
+      kind: "count",
+      valueHint: "N",
+      description: "how often it can be used (1; --direct: any number)",
+    },
+    "key-ttl": {
+      type: "string",
+      kind: "duration",
+      valueHint: "DUR",
+      description: "how long the keys live that join by it",
+    },
+    cidr: {
+      type: "string",
+      repeat: true,
+      valueHint: "RANGE",
+      description: "only from these addresses, as 10.0.0.0/8",
+    },
     scope: { type: "string", valueHint: "PATH", description: "only this folder of what is served" },
-    host: { type: "string", repeat: true, valueHint: "NAME[:PORT]", description: "where clients find the server" },
+    host: {
+      type: "string",
+      repeat: true,
+      valueHint: "NAME[:PORT]",
+      description: "where clients find the server",
+    },
     direct: { type: "boolean", description: "used as it is, in SOCK_JOIN; nothing is joined" },
-    pair: { type: "boolean", description: "a new server's key too: SOCK_SERVE and SOCK_JOIN; needs no server" },
+    pair: {
+      type: "boolean",
+      description: "a new server's key too: SOCK_SERVE and SOCK_JOIN; needs no server",
+    },
   },
   run(context, given) {
     const options: InviteOptions = {

@@ -1,8 +1,7 @@
-/** What a flag's value may be; each kind gives a number or a usage error that names the flag. */
+/** What a flag's value may be: durations, sizes, counts, shares; each gives a number or a usage error that names the flag. */
 import { SockError } from "../errors.ts";
 import { parseBytes, parseDuration } from "../text/units.ts";
 
-/** `duration` in ms, `bytes`, `count` a whole number of 0 or more, `share` a part of 1, written `0.5%`. */
 export type ValueKind = "duration" | "bytes" | "count" | "share";
 
 const PARSERS: Record<ValueKind, (text: string) => number> = {
@@ -12,25 +11,26 @@ const PARSERS: Record<ValueKind, (text: string) => number> = {
   share: parseShare,
 };
 
-/** `flag` as it is typed (`--timeout`), for the message. */
+/** Durations in ms, sizes in bytes, shares from 0 to 1. Throws `usage`. */
 export function parseValue(kind: ValueKind, text: string, flag: string): number {
   try {
     return PARSERS[kind](text);
-  } catch (error) {
-    if (!(error instanceof SockError)) throw error;
-    throw new SockError("usage", `${flag} ${JSON.stringify(text)}: ${error.message}`, error.hint);
+  } catch (thrown) {
+    if (!(thrown instanceof SockError)) throw thrown;
+    throw new SockError("usage", `${flag} ${JSON.stringify(text)}: ${thrown.message}`, thrown.hint);
   }
 }
 
 function parseCount(text: string): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw new SockError("usage", "not a whole number of 0 or more");
-  return value;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new SockError("usage", "not a whole number of 0 or more");
 }
 
+/** `0.5%` is 0.005. */
 function parseShare(text: string): number {
-  const [, amount] = /^(\d{1,3}(?:\.\d{1,9})?)%$/.exec(text) ?? [];
-  const value = Number(amount ?? Number.NaN) / 100;
-  if (!(value <= 1)) throw new SockError("usage", "not a share", "write 0.5% or 10%");
-  return value;
+  const match = /^(\d+(?:\.\d+)?)%$/.exec(text);
+  const value = Number(match?.[1]) / 100;
+  if (value <= 1) return value;
+  throw new SockError("usage", "not a share", "write 0.5%");
 }

@@ -4,6 +4,7 @@ import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
 import { createDigester } from "../files/digest.ts";
 import { Incoming } from "../files/incoming.ts";
+import { showPath } from "../files/names.ts";
 import { Receiving } from "../files/receiving.ts";
 import { Root } from "../files/root.ts";
 import type { Digest, Entry, OnExists } from "../protocol/messages.ts";
@@ -50,7 +51,7 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
   let incoming: Incoming;
   try {
     const { mode, mtime: mtimeUs, length } = entry;
-    incoming = Incoming.create(root, [Buffer.from(place.name)], { onExists, mode, mtimeUs, length, sync, verify });
+    incoming = Incoming.create(root, [place.name], { onExists, mode, mtimeUs, length, sync, verify });
   } catch (thrown) {
     root.close();
     throw thrown;
@@ -58,7 +59,6 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
   const receiving = new Receiving(incoming, createDigester(algorithm, entry.length), (block) => pool.give(block));
   const close = async (): Promise<void> => {
     await receiving.discard();
-    root.removeEmptyPartialFolder();
     root.close();
   };
   return {
@@ -69,7 +69,8 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
     end: async (bytes, digest) => {
       const published = await receiving.end(bytes, digest);
       await close();
-      return published;
+      const name = published.path.at(-1) ?? place.name;
+      return { digest: published.digest, action: published.action, name: showPath([name]) };
     },
     discard: close,
   };
@@ -96,7 +97,7 @@ export function streamDrain(
       digester.close();
       if (bytes !== written) throw new SockError("cut", `${written} of ${bytes} bytes arrived`);
       if (own !== digest) throw new SockError("differs", "what arrived is not what was read: the digests differ");
-      return { digest: own, action: "new" };
+      return { digest: own, action: "new", name: "-" };
     },
     discard: async () => digester.close(),
   };

@@ -6,13 +6,15 @@ import type { Session } from "./session.ts";
 export interface Drain {
   data(block: Uint8Array): Promise<void>;
   /** All is there; publishes it. Returns the digest of what was written. */
-  end(bytes: number, digest: string): Promise<{ digest: string; action: Got["action"] }>;
+  end(bytes: number, digest: string): Promise<Pick<Got, "digest" | "action" | "name">>;
   discard(): Promise<void>;
 }
 
 export interface Got {
   readonly bytes: number;
   readonly digest: string;
+  /** What it is called now: another name than asked for when that was taken. */
+  readonly name: string;
   readonly action: "new" | "replaced" | "renamed" | "skipped";
 }
 
@@ -37,7 +39,7 @@ export async function get(
     const got = await drain.end(end.bytes, end.digest);
     channel.send({ type: "done", entry: entry.entry, bytes: end.bytes, digest: got.digest, action: got.action, path });
     await expect(session, "result");
-    return { bytes: end.bytes, digest: got.digest, action: got.action };
+    return { bytes: end.bytes, ...got };
   } catch (thrown) {
     await drain?.discard();
     stop(session, entry, thrown);

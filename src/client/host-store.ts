@@ -43,7 +43,9 @@ export function clientFolder(stateFolder: string): string {
 export function listHosts(stateFolder: string): Host[] {
   return listState(hostsFolder(stateFolder))
     .filter((name) => name.endsWith(".json"))
-    .flatMap((name) => readHost(stateFolder, name.slice(0, -".json".length)) ?? []);
+    .map((name) => name.slice(0, -".json".length))
+    .sort()
+    .flatMap((name) => readHost(stateFolder, name) ?? []);
 }
 
 /** One host, or undefined. @throws SockError `state` naming a bad file */
@@ -157,7 +159,11 @@ function charset(label: string): string {
   } catch {
     // said below
   }
-  throw new SockError("usage", `unknown encoding ${JSON.stringify(label.slice(0, 40))}`, "for example gbk, utf-8, windows-1252");
+  throw new SockError(
+    "usage",
+    `unknown encoding ${JSON.stringify(label.slice(0, 40))}`,
+    "for example gbk, utf-8, windows-1252",
+  );
 }
 
 function asHost(value: unknown): Host {

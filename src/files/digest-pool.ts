@@ -3,11 +3,8 @@ import { SockError } from "../errors.ts";
 import { MAX_DIGEST_WORKERS } from "../protocol/constants.ts";
 import type { DigestReply, DigestRequest } from "./digest-messages.ts";
 
-/** From the source this file is itself; in the built executable it is a part of the program, which lies above `files/`. */
-const WORKER_URL = new URL(
-  import.meta.url.endsWith("/digest-pool.ts") ? "./digest-worker.ts" : "./files/digest-worker.ts",
-  import.meta.url,
-);
+/** The build puts every chunk and worker into one flat folder, so that this holds from source and compiled. */
+const WORKER_URL = new URL("./digest-worker.ts", import.meta.url);
 
 interface Waiting {
   resolve(reply: DigestReply): void;
@@ -46,6 +43,7 @@ class HashThread {
     const { promise, resolve, reject } = Promise.withResolvers<DigestReply>();
     if (this.#waiting.length === 0) this.#worker.ref();
     this.#waiting.push({ resolve, reject });
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.#worker.postMessage(request);
     return promise;
   }

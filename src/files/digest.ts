@@ -56,7 +56,7 @@ class ChainedXxh3 implements Digester {
   #filled = 0;
 
   update(block: Uint8Array): Promise<void> {
-    for (let at = 0; at < block.length; ) {
+    for (let at = 0; at < block.length;) {
       if (this.#filled === 0 && block.length - at >= DATA_BYTES) {
         this.#add(block.subarray(at, at + DATA_BYTES));
         at += DATA_BYTES;

@@ -1,5 +1,6 @@
 /** What the file system says about one name, reduced to what sock uses. */
 import type { BigIntStats } from "node:fs";
+import { SockError } from "../errors.ts";
 
 export interface Entry {
   kind: "file" | "folder" | "link" | "other";
@@ -19,12 +20,30 @@ export interface FileId {
 }
 
 export function entryOf(stat: BigIntStats): Entry {
-  const kind = stat.isFile() ? "file" : stat.isDirectory() ? "folder" : stat.isSymbolicLink() ? "link" : "other";
+  const kind = stat.isFile()
+    ? "file"
+    : stat.isDirectory()
+      ? "folder"
+      : stat.isSymbolicLink()
+        ? "link"
+        : "other";
   // Truncated towards minus infinity, so that times before 1970 come out whole.
   const mtimeUs = Number((stat.mtimeNs - (((stat.mtimeNs % 1000n) + 1000n) % 1000n)) / 1000n);
-  return { kind, bytes: Number(stat.size), mode: Number(stat.mode) & 0o7777, mtimeUs, dev: stat.dev, ino: stat.ino };
+  return {
+    kind,
+    bytes: Number(stat.size),
+    mode: Number(stat.mode) & 0o7777,
+    mtimeUs,
+    dev: stat.dev,
+    ino: stat.ino,
+  };
 }
 
 export function sameFile(a: FileId, b: FileId): boolean {
   return a.dev === b.dev && a.ino === b.ino;
+}
+
+export function mustBeFile(entry: Entry): void {
+  if (entry.kind === "folder") throw new SockError("is-folder", "is a folder");
+  if (entry.kind !== "file") throw new SockError("not-file", "is not a regular file");
 }

@@ -1,5 +1,6 @@
 /** A failed system call in the words and codes of sock. */
 import { type ErrorCode, SockError } from "../errors.ts";
+import { errnoOf } from "./errno.ts";
 
 const WORDS: Record<string, readonly [ErrorCode, string]> = {
   ENOENT: ["not-found", "no such file or folder"],
@@ -22,16 +23,10 @@ const WORDS: Record<string, readonly [ErrorCode, string]> = {
   ENFILE: ["busy", "too many open files on this machine"],
 };
 
-/** The system's code of a thrown value (`ENOENT`), or undefined. */
-export function errno(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
-  return typeof thrown.code === "string" ? thrown.code : undefined;
-}
-
 /** What a file call threw, as a SockError that names `shown`; a SockError stays itself, anything unknown is `io`. */
 export function fsFailure(thrown: unknown, shown: string): SockError {
   if (thrown instanceof SockError) return thrown;
-  const code = errno(thrown);
+  const code = errnoOf(thrown);
   const [sockCode, words] = (code === undefined ? undefined : WORDS[code]) ?? ["io", code ?? String(thrown)];
   return new SockError(sockCode, `${shown}: ${words}`, undefined, { cause: thrown });
 }

@@ -10,7 +10,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { SockError } from "../errors.ts";
 import { type Entry, entryOf, type FileId, sameFile } from "./entry.ts";
-import { errno } from "./failure.ts";
+import { errnoOf } from "./errno.ts";
 import { type Name, nameOf, splitBytes } from "./names.ts";
 
 /** Bun's constants lack it; open(2): a handle that needs no right to list the folder. Same on x86-64 and arm64. */
@@ -31,13 +31,15 @@ export class Folder implements FileId {
   /** Descriptor of the folder, only good for reaching entries; undefined where folders are held by path. */
   readonly fd: number | undefined;
   readonly #base: string;
+  #mount: string | undefined;
   #open = true;
 
   private constructor(fd: number | undefined, base: string) {
     this.fd = fd;
     this.#base = base;
     try {
-      const stat = fd === undefined ? fs.statSync(base, { bigint: true }) : fs.fstatSync(fd, { bigint: true });
+      const stat =
+        fd === undefined ? fs.statSync(base, { bigint: true }) : fs.fstatSync(fd, { bigint: true });
       this.dev = stat.dev;
       this.ino = stat.ino;
     } catch (thrown) {
@@ -81,6 +83,14 @@ export class Folder implements FileId {
     return this.fd === undefined ? this.#base : fs.readlinkSync(this.#base);
   }
 
+  /** What a rename can't leave: the mount (a bind mount has the device of its source), else the device. */
+  get mount(): string {
+    if (this.#mount !== undefined) return this.#mount;
+    const info = this.fd === undefined ? "" : fs.readFileSync(`/proc/self/fdinfo/${this.fd}`, "latin1");
+    this.#mount = `${this.dev} ${/^mnt_id:\s*(\d+)/m.exec(info)?.[1] ?? ""}`;
+    return this.#mount;
+  }
+
   /** The entry itself, never what a link points to; undefined when there is none. */
   entry(name: Name): Entry | undefined {
     const stat = fs.lstatSync(this.path(name), { bigint: true, throwIfNoEntry: false });
@@ -103,15 +113,15 @@ export class Folder implements FileId {
         throw new SockError("outside", "a folder was replaced meanwhile");
       }
     } catch (thrown) {
-      if (errno(thrown) === "ENOENT") return { found: "missing" };
-      if (errno(thrown) !== "ENOTDIR" && errno(thrown) !== "ELOOP") throw thrown;
+      if (errnoOf(thrown) === "ENOENT") return { found: "missing" };
+      if (errnoOf(thrown) !== "ENOTDIR" && errnoOf(thrown) !== "ELOOP") throw thrown;
     }
     try {
       const target = fs.readlinkSync(path, { encoding: "buffer" });
       return { found: "link", target: targetNames(target) };
     } catch (thrown) {
-      if (errno(thrown) === "EINVAL" || errno(thrown) === "UNKNOWN") return { found: "other" };
-      if (errno(thrown) === "ENOENT") return { found: "missing" };
+      if (errnoOf(thrown) === "EINVAL" || errnoOf(thrown) === "UNKNOWN") return { found: "other" };
+      if (errnoOf(thrown) === "ENOENT") return { found: "missing" };
       throw thrown;
     }
   }

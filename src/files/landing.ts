@@ -19,7 +19,8 @@ function isFolder(root: Root, segments: Name[]): boolean {
   try {
     return root.statEntry(segments).kind === "folder";
   } catch (thrown) {
-    if (thrown instanceof SockError && (thrown.code === "not-found" || thrown.code === "not-folder")) return false;
+    if (thrown instanceof SockError && (thrown.code === "not-found" || thrown.code === "not-folder"))
+      return false;
     throw thrown;
   }
 }

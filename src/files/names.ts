@@ -51,7 +51,7 @@ export function joinPath(segments: Segments): string | Uint8Array {
 /** Splits bytes at each `/`, without judging the pieces: also for the targets of symbolic links. */
 export function splitBytes(path: Uint8Array): Name[] {
   const names: Name[] = [];
-  for (let start = 0; ; ) {
+  for (let start = 0; ;) {
     const slash = path.indexOf(SLASH, start);
     names.push(nameOf(path.slice(start, slash === -1 ? path.length : slash)));
     if (slash === -1) return names;
@@ -63,7 +63,10 @@ export function splitBytes(path: Uint8Array): Name[] {
  * The names of a peer's path: text (`path`), or bytes that are no UTF-8 (`path64`, decoded). At least one name.
  * Throws `outside` for `..` and absolute paths, `bad-name` for every other path that must not reach the file system.
  */
-export function wireSegments(path: string | Uint8Array, platform: NodeJS.Platform = process.platform): Name[] {
+export function wireSegments(
+  path: string | Uint8Array,
+  platform: NodeJS.Platform = process.platform,
+): Name[] {
   if (path.length > MAX_PATH_BYTES) throw badName("the path is too long");
   if (typeof path === "string" && !path.isWellFormed()) throw badName("the path is not well-formed Unicode");
   const bytes = nameBytes(path);
@@ -86,7 +89,10 @@ export interface Destination {
 }
 
 /** `""` is the root, a trailing `/` means "into"; all else and the errors as in `wireSegments`. */
-export function parseDestination(path: string | Uint8Array, platform: NodeJS.Platform = process.platform): Destination {
+export function parseDestination(
+  path: string | Uint8Array,
+  platform: NodeJS.Platform = process.platform,
+): Destination {
   if (path.length === 0) return { segments: [], into: true };
   const into = path.length > 1 && nameBytes(path).at(-1) === SLASH;
   return { segments: wireSegments(into ? path.slice(0, -1) : path, platform), into };
@@ -121,12 +127,14 @@ const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9
 
 function checkWindowsName(name: string): void {
   // oxlint-disable-next-line no-control-regex
-  if (/[\\:<>"|?*\u0000-\u001f]/.test(name)) throw badName("a character that Windows does not allow in names");
+  if (/[\\:<>"|?*\u0000-\u001f]/.test(name))
+    throw badName("a character that Windows does not allow in names");
   if (/[. ]$/.test(name)) throw badName("Windows drops the dot or space at the end of a name");
   const stem = name.split(".", 1)[0] ?? "";
   if (WINDOWS_DEVICE.test(stem.trimEnd())) throw badName("the name of a Windows device");
   // The 8.3 alias of the reserved folder.
-  if (/^(sock-p|so[0-9a-f]{4})~[0-9]+$/i.test(name)) throw badName("a short name that Windows may give to a reserved one");
+  if (/^(sock-p|so[0-9a-f]{4})~[0-9]+$/i.test(name))
+    throw badName("a short name that Windows may give to a reserved one");
 }
 
 function badName(words: string): SockError {

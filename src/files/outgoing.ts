@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
-import { entryOf } from "./entry.ts";
-import { errno, fsFailure } from "./failure.ts";
+import { entryOf, mustBeFile } from "./entry.ts";
+import { errnoOf } from "./errno.ts";
+import { fsFailure } from "./failure.ts";
 import { O_NONBLOCK } from "./folder.ts";
-import { mustBeFile } from "./root.ts";
 
 /** One regular file that is read to be sent, with what it was like when it was opened. */
 export class Outgoing {
@@ -47,7 +47,8 @@ export class Outgoing {
     try {
       // A device is not opened at all: that alone can rewind a tape.
       const stat = fs.statSync(path, { bigint: true });
-      if (!stat.isFile() && !stat.isDirectory()) throw new SockError("not-file", `${shown}: not a regular file`);
+      if (!stat.isFile() && !stat.isDirectory())
+        throw new SockError("not-file", `${shown}: not a regular file`);
       if (stat.isDirectory()) throw new SockError("is-folder", `${shown}: is a folder`);
       fd = fs.openSync(path, fs.constants.O_RDONLY | O_NONBLOCK);
     } catch (thrown) {
@@ -69,7 +70,7 @@ export class Outgoing {
       }
       return filled;
     } catch (thrown) {
-      throw errno(thrown) === undefined ? thrown : fsFailure(thrown, this.#shown);
+      throw errnoOf(thrown) === undefined ? thrown : fsFailure(thrown, this.#shown);
     } finally {
       this.#reading -= 1;
       this.#closeIfIdle();
@@ -78,6 +79,7 @@ export class Outgoing {
 
   /** Whether the file was written to since it was opened: the bytes that were read may be of two versions. */
   changed(): boolean {
+    if (!this.#open) throw new SockError("internal", "a closed file was asked for changes");
     const { size, mtimeNs } = fs.fstatSync(this.#fd, { bigint: true });
     return size !== this.#opened.size || mtimeNs !== this.#opened.mtimeNs;
   }

@@ -7,7 +7,8 @@ import { dirname, join, resolve, sep } from "node:path";
 import { SockError } from "../errors.ts";
 import { MAX_LINK_HOPS, MAX_WALK_STEPS } from "../protocol/constants.ts";
 import { type Entry, entryOf, type FileId, sameFile } from "./entry.ts";
-import { errno, fsFailure } from "./failure.ts";
+import { errnoOf } from "./errno.ts";
+import { fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { checkName, type Name, sameName, type Segments, showPath, wireSegments } from "./names.ts";
 
@@ -30,19 +31,17 @@ interface Place {
   entry: Entry | undefined;
 }
 
-const UP = Symbol("..");
-type Step = Name | typeof UP;
-
 export class Root {
   readonly name: string;
   readonly writable: boolean;
-  readonly #top: Folder;
+  /** The root itself, held until `close`; not for callers to close. */
+  readonly top: Folder;
   readonly #forbidden: readonly FileId[];
   /** Absolute paths that mean this root, for links that were made with absolute targets. */
   readonly #aliases: readonly (readonly Name[])[];
 
   private constructor(top: Folder, alias: string, options: RootOptions) {
-    this.#top = top;
+    this.top = top;
     this.name = options.name;
     this.writable = options.writable;
     this.#forbidden = options.forbidden ?? [];
@@ -75,7 +74,7 @@ export class Root {
   }
 
   close(): void {
-    this.#top.close();
+    this.top.close();
   }
 
   [Symbol.dispose](): void {
@@ -104,7 +103,11 @@ export class Root {
   }
 
   /** Runs `action` with the parent folder and closes it. `action` is synchronous; its errors get the path's name. */
-  withParent<T>(segments: Segments, options: { create: boolean }, action: (folder: Folder, name: Name) => T): T {
+  withParent<T>(
+    segments: Segments,
+    options: { create: boolean },
+    action: (folder: Folder, name: Name) => T,
+  ): T {
     const { folder, name } = this.openParent(segments, options);
     try {
       return action(folder, name);
@@ -157,10 +160,10 @@ export class Root {
    */
   #walk(segments: Segments, last: "folder" | "keep" | "follow", create: boolean): Place {
     for (const name of segments) checkName(name);
-    let folder = this.#top.again();
+    let folder = this.top.again();
     let walked: Name[] = [];
     /** What is still to do, the next step last. */
-    let steps: Step[] = segments.toReversed();
+    const steps: Step[] = segments.toReversed();
     let hops = 0;
     try {
       for (let count = 0; ; count++) {
@@ -173,7 +176,7 @@ export class Root {
           if (steps.at(-1) !== UP) {
             steps.push(...walked.toReversed());
             walked = [];
-            folder = swap(folder, this.#top.again());
+            folder = swap(folder, this.top.again());
           }
           continue;
         }
@@ -192,11 +195,11 @@ export class Root {
           throw new SockError(next.found === "missing" ? "not-found" : "not-folder", obstacle(next.found));
         }
         if (++hops > MAX_LINK_HOPS) throw outside("too many links");
-        const link = this.#linkSteps(next.target);
+        const link = linkSteps(next.target, this.#aliases);
         steps.push(...link.steps.toReversed());
         if (link.absolute) {
           walked = [];
-          folder = swap(folder, this.#top.again());
+          folder = swap(folder, this.top.again());
         }
       }
     } catch (thrown) {
@@ -212,28 +215,9 @@ export class Root {
     try {
       fs.mkdirSync(folder.path(name), 0o777);
     } catch (thrown) {
-      if (errno(thrown) !== "EEXIST") throw thrown;
+      if (errnoOf(thrown) !== "EEXIST") throw thrown;
     }
     return folder.enter(name);
-  }
-
-  #linkSteps(target: Name[]): { steps: Step[]; absolute: boolean } {
-    const absolute = target[0] === "" && target.length > 1;
-    const names = absolute ? this.#belowRoot(target.slice(1)) : target;
-    const steps: Step[] = [];
-    for (const name of names) {
-      if (name === "" || name === ".") continue;
-      if (name !== "..") checkName(name);
-      steps.push(name === ".." ? UP : name);
-    }
-    return { steps, absolute };
-  }
-
-  #belowRoot(names: Name[]): Name[] {
-    for (const alias of this.#aliases) {
-      if (alias.every((name, index) => sameName(name, names[index] ?? ""))) return names.slice(alias.length);
-    }
-    throw outside("a link leads outside");
   }
 
   #selfEntry(folder: Folder): Entry {
@@ -242,7 +226,7 @@ export class Root {
 
   #refuseForbiddenAncestors(): void {
     if (this.#forbidden.length === 0) return;
-    for (let path = this.#top.realPath(); ; path = dirname(path)) {
+    for (let path = this.top.realPath(); ; path = dirname(path)) {
       const id = fs.statSync(path, { bigint: true });
       if (this.#forbidden.some((other) => sameFile(other, id))) throw outside("not served");
       if (dirname(path) === path) return;
@@ -263,11 +247,6 @@ export function openFile(path: string | Buffer): { fd: number; entry: Entry } {
   }
 }
 
-export function mustBeFile(entry: Entry): void {
-  if (entry.kind === "folder") throw new SockError("is-folder", "is a folder");
-  if (entry.kind !== "file") throw new SockError("not-file", "not a regular file");
-}
-
 function found(place: Place): Entry {
   if (place.entry === undefined) throw new SockError("not-found", obstacle("missing"));
   return place.entry;
@@ -284,10 +263,4 @@ function outside(words: string): SockError {
 function swap(old: Folder, next: Folder): Folder {
   old.close();
   return next;
-}
-
-function absoluteNames(path: string): string[] {
-  return join(path, ".")
-    .split(sep)
-    .filter((name) => name !== "");
 }

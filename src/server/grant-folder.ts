@@ -29,8 +29,10 @@ export interface Snapshot {
 }
 
 interface Entry {
-  /** Tells whether the file is still the one that was read. */
-  signature: string;
+  /** Tell whether the file is still the one that was read. */
+  ino: number;
+  mtimeMs: number;
+  size: number;
   grant: Grant | SockError;
 }
 
@@ -47,7 +49,9 @@ export class GrantFolder {
   readonly #path: string;
   /** Files read before, by name: a file is read again only when it is another one. */
   #cache = new Map<string, Entry>();
-  #seen: bigint | undefined;
+  /** Time stamp of the folder at the last reading, ns, and whether it was old enough to be trusted then. */
+  #seen = 0n;
+  #settled = false;
 
   constructor(serverFolder: string) {
     this.serverFolder = serverFolder;
@@ -56,20 +60,27 @@ export class GrantFolder {
 
   /** False when nothing can have changed since the last `read`: costs one stat. */
   mayHaveChanged(): boolean {
-    return this.#seen === undefined || this.#stamp() !== this.#seen;
+    return !this.#settled || this.#stamp() !== this.#seen;
   }
 
-  /** @throws SockError `state` when the folder itself can't be read */
-  read(): Snapshot {
+  /**
+   * All files as they are. `quick`: while the folder shows the time of the last reading, only names are compared, and
+   * files that were read stay as they were; what that overlooks shows once the time is old enough to be trusted.
+   * @throws SockError `state` when the folder itself can't be read
+   */
+  read(quick = false): Snapshot {
     const stamp = this.#stamp();
-    const age = BigInt(Date.now()) - stamp / NS_PER_MS;
-    this.#seen = stamp !== 0n && age > SETTLED_MS ? stamp : undefined;
+    const settled = stamp !== 0n && BigInt(Date.now()) - stamp / NS_PER_MS > SETTLED_MS;
+    const trust = quick && !settled && stamp === this.#seen;
+    this.#seen = stamp;
+    this.#settled = settled;
     const snapshot: Snapshot = { grants: new Map(), revoked: new Set(), bad: [] };
     const cache = new Map<string, Entry>();
     for (const name of listState(this.#path)) {
       if (name.endsWith(REVOKED)) snapshot.revoked.add(name.slice(0, -REVOKED.length));
       if (!name.endsWith(SUFFIX)) continue;
-      const entry = this.#entry(name);
+      const known = this.#cache.get(name);
+      const entry = trust && known !== undefined ? known : this.#entry(name, known);
       if (entry === undefined) continue;
       cache.set(name, entry);
       if (entry.grant instanceof SockError) snapshot.bad.push(entry.grant);
@@ -126,22 +137,21 @@ export class GrantFolder {
   }
 
   /** undefined when the file went away meanwhile. */
-  #entry(name: string): Entry | undefined {
-    const path = join(this.#path, name);
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  #entry(name: string, known: Entry | undefined): Entry | undefined {
+    const path = `${this.#path}/${name}`;
+    const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return undefined;
-    const signature = `${stat.ino}:${stat.mtimeNs}:${stat.size}`;
-    const known = this.#cache.get(name);
-    if (known?.signature === signature) return known;
+    const { ino, mtimeMs, size } = stat;
+    if (known?.ino === ino && known.mtimeMs === mtimeMs && known.size === size) return known;
     try {
       const grant = readRecord(path, (value) => {
         const read = asGrant(value);
         if (read.id + SUFFIX !== name) throw new Error("its hash belongs to another file name");
         return read;
       });
-      return grant === undefined ? undefined : { signature, grant };
+      return grant === undefined ? undefined : { ino, mtimeMs, size, grant };
     } catch (thrown) {
-      return { signature, grant: asSockError(thrown) };
+      return { ino, mtimeMs, size, grant: asSockError(thrown) };
     }
   }
 

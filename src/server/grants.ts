@@ -103,7 +103,7 @@ export class Grants {
     if (this.#folder?.mayHaveChanged() !== true) return;
     let bad: readonly SockError[];
     try {
-      bad = this.#refresh(this.#folder).bad;
+      bad = this.#refresh(this.#folder, true).bad;
     } catch (thrown) {
       bad = [asSockError(thrown)];
     }
@@ -250,8 +250,8 @@ export class Grants {
     );
   }
 
-  #refresh(folder: GrantFolder): Snapshot {
-    const snapshot = folder.read();
+  #refresh(folder: GrantFolder, quick = false): Snapshot {
+    const snapshot = folder.read(quick);
     this.#grants = snapshot.grants;
     this.#revoked = snapshot.revoked;
     return snapshot;

@@ -1,8 +1,14 @@
 /** New codes: for `sock invite`, for the line that `serve` prints, and pairs for machines without state. */
 import { SockError } from "../errors.ts";
 import { livePresences } from "../files/local.ts";
-import { type Address, parseAddress } from "../protocol/address.ts";
-import { CAPABILITIES, type Capability, isCapability, sortCapabilities } from "../protocol/capabilities.ts";
+import { type Address, formatAddress, parseAddress } from "../protocol/address.ts";
+import {
+  CAPABILITIES,
+  type Capability,
+  DEFAULT_CAPABILITIES,
+  isCapability,
+  sortCapabilities,
+} from "../protocol/capabilities.ts";
 import {
   DEFAULT_PORT,
   DIRECT_TTL_MS,
@@ -20,6 +26,9 @@ import { cleanScope, type Grant, grantId } from "./grant.ts";
 import { Grants, type NewGrant } from "./grants.ts";
 import { loadServerIdentity, serverFolder } from "./identity-store.ts";
 import { reach } from "./reach.ts";
+
+/** What a code allows when nothing is said: all but running programs. */
+export const DEFAULT_ALLOW: readonly string[] = DEFAULT_CAPABILITIES;
 
 /** What a code is to allow, as it was typed; what is left out has its default. */
 export interface InviteOptions {
@@ -39,7 +48,8 @@ export interface InviteOptions {
 export interface Invitation {
   code: string;
   grant: Grant;
-  addresses: Address[];
+  /** The addresses in the code, as `formatAddress` writes them. */
+  reach: string[];
 }
 
 /**
@@ -64,7 +74,7 @@ export function issue(
   const { secret } = client;
   // the code first: what is wrong with an address must not leave a grant behind
   const code = encodeJoinCode({ direct: options.direct, pin: identity.spkiHash, secret, addresses });
-  return { code, grant: grants.add(newGrant(client, options)), addresses };
+  return { code, grant: grants.add(newGrant(client, options)), reach: addresses.map(formatAddress) };
 }
 
 /** The two secrets of a pair: what the server gets as SOCK_SERVE, the client as SOCK_JOIN. @throws SockError `usage` */

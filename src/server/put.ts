@@ -2,6 +2,7 @@ import { asSockError, SockError } from "../errors.ts";
 import { createDigester } from "../files/digest.ts";
 import { Incoming } from "../files/incoming.ts";
 import { land } from "../files/landing.ts";
+import { showPath } from "../files/names.ts";
 import { Receiving } from "../files/receiving.ts";
 import type { Entry, Put } from "../protocol/messages.ts";
 import { type Session, notAllowed } from "./session.ts";
@@ -20,6 +21,7 @@ interface Current {
   readonly entry: number;
   readonly receiving: Receiving;
   readonly shown: string;
+  readonly prefix: string;
   readonly started: number;
 }
 
@@ -81,7 +83,8 @@ class PutConversation {
       const place = context.shares.place(grant, request.to);
       if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
       const segments = land(place.root, place.path, "path" in entry ? entry.path : Buffer.from(entry.path64, "base64"));
-      const shown = place.prefix + segments.map(String).join("/");
+      const { prefix } = place;
+      const shown = prefix + showPath(segments);
       const incoming = Incoming.create(place.root, segments, {
         onExists: request.on_exists,
         mode: entry.mode,
@@ -92,7 +95,7 @@ class PutConversation {
       });
       const digester = createDigester(request.digest, entry.length);
       const receiving = new Receiving(incoming, digester, context.give);
-      this.#current = { entry: entry.entry, receiving, shown, started };
+      this.#current = { entry: entry.entry, receiving, shown, prefix, started };
     } catch (thrown) {
       this.#refuse(entry.entry, request.to, 0, started, asSockError(thrown));
     }
@@ -114,15 +117,16 @@ class PutConversation {
       this.#counts.files += 1;
       this.#counts.bytes += bytes;
       const { action } = published;
+      const landed = current.prefix + showPath(published.path);
       this.#session.channel.send({
         type: "done",
         entry: current.entry,
         bytes,
         digest: published.digest,
         action,
-        path: current.shown,
+        path: landed,
       });
-      this.#session.report("put", current.shown, bytes, current.started, action);
+      this.#session.report("put", landed, bytes, current.started, action);
     } catch (thrown) {
       await this.#fail(current, asSockError(thrown));
     }

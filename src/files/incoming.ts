@@ -1,0 +1,254 @@
+import * as fs from "node:fs";
+import { SockError } from "../errors.ts";
+import type { Action, OnExists } from "../protocol/messages.ts";
+import { sameFile } from "./entry.ts";
+import { fsFailure } from "./failure.ts";
+import type { Folder } from "./folder.ts";
+import { setMode, setMtime } from "./metadata.ts";
+import type { Segments } from "./names.ts";
+import { createPartial, type Partial, removeEmptyPartialFolder } from "./partials.ts";
+import { mustBeReplaceable, publishPartial } from "./publish.ts";
+import { fsync, readsBackAs } from "./read-back.ts";
+import type { Root } from "./root.ts";
+
+export interface IncomingOptions {
+  onExists: OnExists;
+  /** Permission bits of the source; null for those of a new file. */
+  mode: number | null;
+  /** Microseconds since 1970; null for now. */
+  mtimeUs: number | null;
+  /** Bytes; null for a stream of unknown length. */
+  length: number | null;
+  /** Bytes that must stay free on the file system. */
+  minFree?: number;
+  /** Published only when it would survive a power cut. */
+  sync: boolean;
+  /** Read back from the disk before it is published. */
+  verify: boolean;
+}
+
+export interface Published {
+  action: Action;
+  /** Where it is; with `renamed` not where it was to be. */
+  path: Segments;
+}
+
+/** A partial file and the folder that it goes to, both held open. */
+interface Held {
+  parent: Folder;
+  partial: Partial;
+}
+
+/**
+ * One file on its way in. It is written under another name and published whole: until then the destination is untouched,
+ * and nobody sees a part of it. Ends with `publish` or `discard`; either leaves nothing else behind.
+ */
+export class Incoming {
+  readonly #root: Root;
+  readonly #segments: Segments;
+  readonly #options: IncomingOptions;
+  readonly #held: Held | undefined;
+  #written = 0;
+  /** Calls on the descriptor that are under way on the thread pool. */
+  #users = 0;
+  #open = true;
+
+  private constructor(root: Root, segments: Segments, options: IncomingOptions, held: Held | undefined) {
+    this.#root = root;
+    this.#segments = segments;
+    this.#options = options;
+    this.#held = held;
+  }
+
+  /**
+   * Makes missing parents and the partial file. Throws `read-only`, `is-folder`, `not-file`, `exists` (`refuse`),
+   * `no-space`, and what the walk throws.
+   */
+  static create(root: Root, segments: Segments, options: IncomingOptions): Incoming {
+    if (!root.writable)
+      throw new SockError("read-only", `${root.show(segments)}: the folder is served read only`);
+    const { folder: parent, name } = root.openParent(segments, { create: true });
+    let partial: Partial | undefined;
+    try {
+      const existing = parent.entry(name);
+      mustBeReplaceable(existing);
+      if (existing !== undefined && options.onExists === "refuse")
+        throw new SockError("exists", "exists already");
+      if (existing !== undefined && options.onExists === "skip") {
+        parent.close();
+        return new Incoming(root, segments, options, undefined);
+      }
+      partial = createPartial(root, parent);
+      mustHaveSpace(partial.folder, options);
+      return new Incoming(root, segments, options, { parent, partial });
+    } catch (thrown) {
+      if (partial !== undefined) {
+        unlinkPartial(partial);
+        fs.closeSync(partial.fd);
+        release({ parent, partial });
+      }
+      parent.close();
+      throw named(thrown, root.show(segments));
+    }
+  }
+
+  /** The destination exists and is to be kept: no byte is wanted, writes go nowhere, and `publish` says `skipped`. */
+  get skipped(): boolean {
+    return this.#held === undefined;
+  }
+
+  /** Writes all of `buffer` at `position` (bytes), off the main thread. Several may be under way. */
+  async write(buffer: Uint8Array, position: number): Promise<void> {
+    const { partial } = this.#held ?? {};
+    if (partial === undefined) return;
+    try {
+      await this.#use(() => writeAll(partial.fd, buffer, position));
+    } catch (thrown) {
+      throw named(thrown, this.#root.show(this.#segments));
+    }
+    this.#written += buffer.length;
+  }
+
+  /**
+   * Publishes what was written, which must be `bytes` long; all writes must have ended. Throws `cut` for another length,
+   * `differs` when it does not read back (`verify`), `exists`, `changed` for a folder that was moved away, `cut` after
+   * `discard`. After a failure nothing is left.
+   */
+  async publish(whole: { bytes: number; digest?: string }): Promise<Published> {
+    if (this.#held === undefined) return { action: "skipped", path: this.#segments };
+    try {
+      return await this.#publish(this.#held, whole);
+    } catch (thrown) {
+      this.discard();
+      throw named(thrown, this.#root.show(this.#segments));
+    }
+  }
+
+  /** Gives it up, unless it was published; at any time, also twice. */
+  discard(): void {
+    const held = this.#held;
+    if (held === undefined || !this.#open) return;
+    this.#open = false;
+    unlinkPartial(held.partial);
+    this.#closeIfIdle();
+  }
+
+  async #publish({ parent, partial }: Held, whole: { bytes: number; digest?: string }): Promise<Published> {
+    const { verify, sync, mode, mtimeUs, onExists } = this.#options;
+    const { fd } = partial;
+    if (this.#users > 0) throw new SockError("internal", "published while it is written");
+    this.#mustBeOpen();
+    if (this.#written !== whole.bytes || fs.fstatSync(fd).size !== whole.bytes) {
+      throw new SockError("cut", `${this.#written} of ${whole.bytes} bytes arrived`);
+    }
+    if (verify) {
+      const { digest } = whole;
+      if (digest === undefined) throw new SockError("internal", "nothing to verify against");
+      if (!(await this.#use(() => readsBackAs(fd, whole.bytes, digest)))) {
+        throw new SockError("differs", "the disk gives other bytes back than were written", "check the disk");
+      }
+    }
+    setMode(fd, mode);
+    setMtime(fd, mtimeUs);
+    if (sync) await this.#use(() => fsync(fd));
+    this.#mustBeInPlace(parent);
+    const name = this.#segments.at(-1) ?? "";
+    const placed = await this.#use(() => publishPartial(partial, parent, name, onExists));
+    if (sync && placed.action !== "skipped") await this.#syncFolders();
+    this.discard();
+    return { action: placed.action, path: [...this.#segments.slice(0, -1), placed.name] };
+  }
+
+  /** The path must still lead to the folder that was opened first: what was moved away, or replaced by a link, gets nothing. */
+  #mustBeInPlace(parent: Folder): void {
+    const now = this.#root.openFolder(this.#segments.slice(0, -1), { create: false });
+    now.close();
+    if (!sameFile(now, parent))
+      throw new SockError("changed", "the folder was replaced meanwhile", "send it again");
+  }
+
+  /** All of them up to the root: some may be new. */
+  async #syncFolders(): Promise<void> {
+    for (let depth = this.#segments.length - 1; depth >= 0; depth--) {
+      const folder = this.#root.openFolder(this.#segments.slice(0, depth), { create: false });
+      await folder.sync().finally(() => folder.close());
+    }
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#open) throw new SockError("cut", "it was given up");
+  }
+
+  /**
+   * Runs a call on the thread pool. Every descriptor stays open until the last of them has ended, whatever else happens:
+   * a number that was closed too early may already mean another file, or another folder.
+   */
+  async #use<T>(action: () => Promise<T>): Promise<T> {
+    this.#mustBeOpen();
+    this.#users += 1;
+    let result: T;
+    try {
+      result = await action();
+    } finally {
+      this.#users -= 1;
+      this.#closeIfIdle();
+    }
+    this.#mustBeOpen();
+    return result;
+  }
+
+  #closeIfIdle(): void {
+    if (this.#open || this.#users > 0 || this.#held === undefined) return;
+    // On the thread pool: here the blocks of a large file are freed.
+    fs.close(this.#held.partial.fd, () => undefined);
+    release(this.#held);
+  }
+}
+
+/** Removes the name; never throws. The space is freed when the descriptor is closed. */
+function unlinkPartial({ folder, name }: Partial): void {
+  try {
+    fs.rmSync(folder.path(name), { force: true });
+  } catch {
+    // It expires.
+  }
+}
+
+function release({ parent, partial }: Held): void {
+  partial.folder.close();
+  removeEmptyPartialFolder(partial.holder);
+  parent.close();
+}
+
+function mustHaveSpace(folder: Folder, { length, minFree }: IncomingOptions): void {
+  if (length === null && minFree === undefined) return;
+  const { blocks, bavail, bsize } = fs.statfsSync(folder.path());
+  // Some network file systems say nothing.
+  if (blocks === 0) return;
+  const missing = (length ?? 0) + (minFree ?? 0) - bavail * bsize;
+  if (missing > 0) throw new SockError("no-space", `${missing} bytes of free space are missing`);
+}
+
+/** A short write(2) is gone on with; on a full disk the next one says so. */
+async function writeAll(fd: number, buffer: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < buffer.length;) {
+    const count = await writeOnce(fd, buffer, done, position + done);
+    if (count === 0) throw new SockError("io", "the disk takes no more bytes");
+    done += count;
+  }
+}
+
+function writeOnce(fd: number, buffer: Uint8Array, offset: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.write(fd, buffer, offset, buffer.length - offset, position, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+}
+
+function named(thrown: unknown, shown: string): SockError {
+  if (!(thrown instanceof SockError)) return fsFailure(thrown, shown);
+  if (thrown.message.startsWith(`${shown}: `)) return thrown;
+  return new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
+}
