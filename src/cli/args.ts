@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "citty";
 import { SockError } from "../errors.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../text/suggest.ts";
 import { parseValue } from "./values.ts";
 import type { ArgDef, ArgDefs, Values } from "./verb.ts";
 

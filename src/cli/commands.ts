@@ -1,6 +1,6 @@
 /** The commands, in the order of the help. A verb's module is loaded only when it is used: that halves the start. */
 import { SockError } from "../errors.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../text/suggest.ts";
 import type { Verb } from "./verb.ts";
 
 type Load = () => Promise<{ default: Verb }>;

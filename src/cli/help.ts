@@ -2,7 +2,7 @@
 import { type ExitStatus, SockError, STATUS } from "../errors.ts";
 import { COMMANDS, findVerb } from "./commands.ts";
 import { renderCommand, table } from "./help-text.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../text/suggest.ts";
 import { defineVerb } from "./verb.ts";
 import { VERSION } from "../version.ts";
 

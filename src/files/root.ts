@@ -3,14 +3,15 @@
  * through here: name by name from the held root, links followed only by hand and only to what lies below the root.
  */
 import * as fs from "node:fs";
-import { dirname, join, resolve, sep } from "node:path";
+import { dirname, resolve } from "node:path";
 import { SockError } from "../errors.ts";
 import { MAX_LINK_HOPS, MAX_WALK_STEPS } from "../protocol/constants.ts";
-import { type Entry, entryOf, type FileId, sameFile } from "./entry.ts";
+import { type Entry, entryOf, type FileId, mustBeFile, sameFile } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
-import { checkName, type Name, sameName, type Segments, showPath, wireSegments } from "./names.ts";
+import { absoluteNames, linkSteps, type Step, UP } from "./links.ts";
+import { checkName, type Name, type Segments, showPath, wireSegments } from "./names.ts";
 
 export interface RootOptions {
   /** What people call it in messages (`drop`); may be empty. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { editDistance, nearest } from "../../src/cli/suggest.ts";
+import { editDistance, nearest } from "../../src/text/suggest.ts";
 
 test("distances", () => {
   expect(editDistance("", "abc")).toBe(3);
