@@ -43,9 +43,8 @@ export default defineVerb({
       for (const remote of remotes) {
         const host = resolveHost(remote.host, context.env);
         const known = sessions.get(host.name);
-        const allocate = (bytes: number): Uint8Array => pool.takeFor(bytes);
         const session =
-          known?.session ?? (await Session.open(host, { ...sessionOptions(context), allocate }));
+          known?.session ?? (await Session.open(host, sessionOptions(context)));
         sessions.set(host.name, { session, host });
         const started = performance.now();
         let landed = "-";
@@ -53,7 +52,7 @@ export default defineVerb({
         const got = await get(session, remote.path, algorithm, (entry) => {
           progress = new Progress(context.ui, escapeForDisplay(remote.path), entry.length);
           const show = (bytes: number): void => progress?.update(bytes);
-          if (dest === "-") return streamDrain((bytes) => context.ui.data(bytes), algorithm, pool, show);
+          if (dest === "-") return streamDrain((bytes) => context.ui.data(bytes), algorithm, show);
           const place = landLocally(dest, remote.path, sources.length > 1);
           landed = place.shown;
           const { verify, sync } = given;

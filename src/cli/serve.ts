@@ -55,7 +55,7 @@ export default defineVerb({
   args,
   async run(context, given) {
     const show = (event: ServerEvent): void => log(context, event);
-    const started = startServer({
+    const started = await startServer({
       folders: given.folders,
       listen: given.listen,
       hosts: given.host,
@@ -63,11 +63,10 @@ export default defineVerb({
       report: show,
     });
     try {
-      const leave = announceCode(context, given, started);
+      announceCode(context, given, started);
       await stopped(context.signal);
       context.ui.info("stopping: waiting for what is under way");
       const cut = await started.server.drain();
-      leave();
       context.json.result({ sessions_cut: cut });
       return cut === 0 ? STATUS.done : STATUS.terminated;
     } finally {
@@ -77,25 +76,17 @@ export default defineVerb({
   },
 });
 
-/** Shows where and how; returns what takes back the code of this run, if it has one. */
-function announceCode(context: Context, given: Args<typeof args>, started: Started): () => void {
+/** Shows where and how. */
+function announceCode(context: Context, given: Args<typeof args>, started: Started): void {
   const { ui, json } = context;
-  let forget = (): void => undefined;
   let line: string | undefined;
   const file = given["join-file"];
   if (started.state === undefined) {
     if (file !== undefined)
       throw new SockError("usage", "with SOCK_SERVE there is no other code", "its half is SOCK_JOIN");
   } else if (json.enabled) {
-    const { code, grant } = started.invite({
-      direct: true,
-      name: "serve-json",
-      allow: ALLOW,
-      cidr: [],
-      ttlMs: null,
-    });
-    forget = () => started.grants.forget(grant);
-    line = code;
+    const forRun = { direct: true, forRun: true, name: "serve-json", ttlMs: null };
+    line = started.invite({ ...forRun, allow: ALLOW, cidr: [] }).code;
   } else if (file !== undefined) {
     const { code } = started.invite({ direct: false, allow: ALLOW, cidr: [] });
     rmSync(file, { force: true });
@@ -128,7 +119,6 @@ function announceCode(context: Context, given: Args<typeof args>, started: Start
       );
     }
   }
-  return forget;
 }
 
 const ALLOW = ["echo", "udp", "chat", "put", "get", "ls"];

@@ -47,8 +47,8 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
 }
 
 /** The flag's word to the protocol's name. */
-export function digestName(flag: DigestFlag): "sha256" | "xxh3-1m" {
-  return flag === "xxh3" ? "xxh3-1m" : flag;
+export function digestName(flag: DigestFlag): "sha256" | "xxh3-64k" {
+  return flag === "xxh3" ? "xxh3-64k" : flag;
 }
 
 /** Octal permission bits without setuid, setgid and sticky, which are never sent. Throws `usage`. */

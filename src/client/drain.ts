@@ -4,6 +4,7 @@ import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
 import { createDigester } from "../files/digest.ts";
 import { Incoming } from "../files/incoming.ts";
+import { sweepPartials } from "../files/partials.ts";
 import { showPath } from "../files/names.ts";
 import { Receiving } from "../files/receiving.ts";
 import { Root } from "../files/root.ts";
@@ -56,9 +57,11 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
     root.close();
     throw thrown;
   }
-  const receiving = new Receiving(incoming, createDigester(algorithm, entry.length), (block) => pool.give(block));
+  const receiving = new Receiving(incoming, createDigester(algorithm, entry.length), pool);
   const close = async (): Promise<void> => {
     await receiving.discard();
+    // of earlier runs that were killed
+    await sweepPartials(root, Date.now()).catch(() => undefined);
     root.close();
   };
   return {
@@ -80,7 +83,6 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
 export function streamDrain(
   write: (bytes: Uint8Array) => Promise<void>,
   algorithm: Digest,
-  pool: BlockPool,
   show: (bytes: number) => void,
 ): Drain {
   const digester = createDigester(algorithm, null);
@@ -89,7 +91,6 @@ export function streamDrain(
     data: async (block) => {
       await Promise.all([write(block), digester.update(block)]);
       written += block.length;
-      pool.give(block);
       show(written);
     },
     end: async (bytes, digest) => {

@@ -15,8 +15,6 @@ export interface SessionOptions {
   /** Goes on trying this long while the server is not there, ms. */
   readyMs?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Buffers for bodies that arrive in pieces. */
-  allocate?: ((bytes: number) => Uint8Array) | undefined;
 }
 
 /** First and longest pause between two tries of `readyMs`, ms. */
@@ -64,7 +62,7 @@ export class Session {
       ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
       ...(signal === undefined ? {} : { signal }),
     });
-    const channel = new Channel(connection, options.allocate === undefined ? {} : { allocate: options.allocate });
+    const channel = new Channel(connection);
     signal?.addEventListener("abort", () => channel.fail(reasonOf(signal)), { once: true });
     channel.send({
       type: "hello",

@@ -1,8 +1,5 @@
 import { DATA_BYTES, MAX_FREE_BLOCKS } from "../protocol/constants.ts";
 
-/** Below this a shared block would waste more memory than a copy costs, bytes. */
-const SHARED_FROM = 64 * 1024;
-
 /**
  * Blocks of DATA_BYTES in shared memory: one block can be hashed on another thread while it is written to a disk or a
  * socket, without a copy. How many are out at once is for the callers to bound (BLOCKS_IN_FLIGHT).
@@ -17,11 +14,6 @@ export class BlockPool {
       return new Uint8Array(buffer);
     }
     return new Uint8Array(new SharedArrayBuffer(DATA_BYTES));
-  }
-
-  /** Exactly `bytes` of memory, from a block where that is worth it. */
-  takeFor(bytes: number): Uint8Array {
-    return bytes < SHARED_FROM || bytes > DATA_BYTES ? new Uint8Array(bytes) : this.take().subarray(0, bytes);
   }
 
   /** Takes back a block, or a part of it, that nobody uses any more. Giving twice, or other memory, does nothing. */

@@ -74,6 +74,7 @@ function leastBusy(): HashThread {
 
 /** SHA-256 on another thread. A block in shared memory is read in place, any other is copied. */
 export class WorkerDigester {
+  readonly elsewhere = true;
   readonly #id = ++lastId;
   readonly #thread = leastBusy();
   #open = true;

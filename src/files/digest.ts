@@ -3,16 +3,18 @@
  *
  * `sha256`: FIPS 180-4; 64 hex digits. Inline for small files, else on a thread of its own.
  *
- * `xxh3-1m`: XXH3-64 with seed 0 of each DATA_BYTES block (the last may be shorter), chained: h = xxh3(block 0), then
+ * `xxh3-64k`: XXH3-64 with seed 0 of each block of XXH3_BLOCK_BYTES (the last may be shorter), chained: h = xxh3(block 0), then
  * h = xxh3(h ‖ xxh3(block i)), both as 8 bytes, big-endian; 16 hex digits. The empty file is xxh3 of nothing. It finds
  * accidents, not attacks. (A chain by seed would be simpler, but Bun takes only 32 bits of a seed.)
  */
 import { SockError } from "../errors.ts";
-import { DATA_BYTES, INLINE_HASH_BYTES } from "../protocol/constants.ts";
+import { INLINE_HASH_BYTES, XXH3_BLOCK_BYTES } from "../protocol/constants.ts";
 import type { Digest } from "../protocol/messages.ts";
 import { WorkerDigester } from "./digest-pool.ts";
 
 export interface Digester {
+  /** Whether it reads blocks on another thread: those in shared memory are not copied. */
+  readonly elsewhere: boolean;
   /** Resolves when the block has been read and may be used again; several may be under way, in the order of the calls. */
   update(block: Uint8Array): Promise<void>;
   /** Lower-case hex of all updates, once. */
@@ -23,18 +25,19 @@ export interface Digester {
 
 /** `length` in bytes decides where the hash runs; null where it is unknown. */
 export function createDigester(algorithm: Digest, length: number | null): Digester {
-  if (algorithm === "xxh3-1m") return new ChainedXxh3();
+  if (algorithm === "xxh3-64k") return new ChainedXxh3();
   return length !== null && length <= INLINE_HASH_BYTES ? new InlineSha256() : new WorkerDigester();
 }
 
 /** Which algorithm a digest in hex is of. */
 export function algorithmOf(digest: string): Digest {
   if (digest.length === 64) return "sha256";
-  if (digest.length === 16) return "xxh3-1m";
+  if (digest.length === 16) return "xxh3-64k";
   throw new SockError("internal", "a digest of unknown length");
 }
 
 class InlineSha256 implements Digester {
+  readonly elsewhere = false;
   readonly #hasher = new Bun.CryptoHasher("sha256");
 
   update(block: Uint8Array): Promise<void> {
@@ -50,6 +53,7 @@ class InlineSha256 implements Digester {
 }
 
 class ChainedXxh3 implements Digester {
+  readonly elsewhere = false;
   #chain: bigint | undefined;
   /** A block that came in pieces, so far. */
   #rest: Uint8Array | undefined;
@@ -57,17 +61,17 @@ class ChainedXxh3 implements Digester {
 
   update(block: Uint8Array): Promise<void> {
     for (let at = 0; at < block.length;) {
-      if (this.#filled === 0 && block.length - at >= DATA_BYTES) {
-        this.#add(block.subarray(at, at + DATA_BYTES));
-        at += DATA_BYTES;
+      if (this.#filled === 0 && block.length - at >= XXH3_BLOCK_BYTES) {
+        this.#add(block.subarray(at, at + XXH3_BLOCK_BYTES));
+        at += XXH3_BLOCK_BYTES;
         continue;
       }
-      this.#rest ??= new Uint8Array(DATA_BYTES);
-      const part = block.subarray(at, at + DATA_BYTES - this.#filled);
+      this.#rest ??= new Uint8Array(XXH3_BLOCK_BYTES);
+      const part = block.subarray(at, at + XXH3_BLOCK_BYTES - this.#filled);
       this.#rest.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
-      if (this.#filled === DATA_BYTES) this.#flush();
+      if (this.#filled === XXH3_BLOCK_BYTES) this.#flush();
     }
     return Promise.resolve();
   }

@@ -216,7 +216,8 @@ function unlinkPartial({ folder, name }: Partial): void {
 
 function release({ parent, partial }: Held): void {
   partial.folder.close();
-  removeEmptyPartialFolder(partial.holder);
+  // The root's own one is kept for the next file, until the root is closed.
+  if (partial.holder === parent) removeEmptyPartialFolder(parent);
   parent.close();
 }
 

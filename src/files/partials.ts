@@ -26,14 +26,14 @@ export interface Partial {
  * may not be written, in one beside the destination. The caller closes `folder` and `fd`. Throws what the system throws.
  */
 export function createPartial(root: Root, parent: Folder): Partial {
-  if (!sameFile(parent, root.top) && parent.mount === root.top.mount) {
-    try {
-      return createPartialIn(root.top);
-    } catch (thrown) {
-      if (fsFailure(thrown, "").code !== "permission") throw thrown;
-    }
+  const isTop = sameFile(parent, root.top);
+  if (!isTop && parent.mount !== root.top.mount) return createPartialIn(parent);
+  try {
+    return createPartialIn(root.top);
+  } catch (thrown) {
+    if (isTop || fsFailure(thrown, "").code !== "permission") throw thrown;
+    return createPartialIn(parent);
   }
-  return createPartialIn(parent);
 }
 
 function createPartialIn(holder: Folder): Partial {

@@ -12,6 +12,7 @@ import { fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { absoluteNames, linkSteps, type Step, UP } from "./links.ts";
 import { checkName, type Name, type Segments, showPath, wireSegments } from "./names.ts";
+import { removeEmptyPartialFolder } from "./partials.ts";
 
 export interface RootOptions {
   /** What people call it in messages (`drop`); may be empty. */
@@ -74,7 +75,9 @@ export class Root {
     }
   }
 
+  /** Lets it go; an empty folder of partial files goes with it. */
   close(): void {
+    if (this.writable) removeEmptyPartialFolder(this.top);
     this.top.close();
   }
 

@@ -76,7 +76,9 @@ export const MAX_UNIX_PATH_BYTES = 103;
 export const RUN_ID_BYTES = 16;
 
 // files
-/** Bytes of a file in one `data` frame, and the block of the chained xxh3. */
+/** Block of the chained xxh3, bytes. */
+export const XXH3_BLOCK_BYTES = 64 * KiB;
+/** Bytes of a file in one `data` frame. */
 export const DATA_BYTES = 1 * MiB;
 /** Blocks of DATA_BYTES in flight between socket, hash and disk, each direction of one transfer. */
 export const BLOCKS_IN_FLIGHT = 8;

@@ -24,6 +24,11 @@ export interface Frame {
 export interface FrameDecoderOptions {
   /** Gives a buffer of at least that many bytes for a body that comes in pieces; asked only once its size is accepted. */
   readonly allocate?: (bytes: number) => Uint8Array;
+  /**
+   * Frames whose body is a stretch of a stream, where it does not matter how it is cut: what has come of it is given at
+   * once, as views of what was pushed, each with the same header.
+   */
+  readonly isStream?: (header: Header) => boolean;
   /** Longest first header, bytes. */
   readonly firstHeaderLimit?: number;
   /** Longest header once the decoder is open, bytes. */
@@ -99,6 +104,7 @@ export function checkMust(header: Header, known: readonly string[]): void {
  */
 export class FrameDecoder {
   readonly #allocate: (bytes: number) => Uint8Array;
+  readonly #isStream: (header: Header) => boolean;
   readonly #firstHeaderLimit: number;
   readonly #headerLimit: number;
   readonly #bodyLimit: number;
@@ -117,6 +123,7 @@ export class FrameDecoder {
 
   constructor(options: FrameDecoderOptions = {}) {
     this.#allocate = options.allocate ?? ((bytes) => new Uint8Array(bytes));
+    this.#isStream = options.isStream ?? (() => false);
     this.#firstHeaderLimit = options.firstHeaderLimit ?? MAX_FIRST_HEADER_BYTES;
     this.#headerLimit = options.headerLimit ?? MAX_HEADER_BYTES;
     this.#bodyLimit = options.bodyLimit ?? MAX_BODY_BYTES;
@@ -209,7 +216,14 @@ export class FrameDecoder {
     const here = Math.min(missing, bytes.length - from);
     const at = from + here;
     let body: Uint8Array;
-    if (here === this.#size) {
+    if (here < this.#size && this.#isStream(header)) {
+      body = bytes.subarray(from, at);
+      if (here < missing) {
+        this.#filled += here;
+        onFrame({ header, body });
+        return at;
+      }
+    } else if (here === this.#size) {
       body = bytes.subarray(from, at);
     } else {
       this.#body ??= this.#allocate(this.#size);

@@ -30,8 +30,8 @@ import {
 } from "./fields.ts";
 import type { Header } from "./json.ts";
 
-/** How a whole file is hashed: SHA-256, or XXH3-64 chained over blocks of 1 MiB. */
-export const DIGESTS = ["sha256", "xxh3-1m"] as const;
+/** How a whole file is hashed: SHA-256, or XXH3-64 chained over blocks of 64 KiB. */
+export const DIGESTS = ["sha256", "xxh3-64k"] as const;
 export type Digest = (typeof DIGESTS)[number];
 
 /** What the receiver does where a file of that name stands already. */

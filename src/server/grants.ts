@@ -36,6 +36,8 @@ export class Grants {
   readonly #folder: GrantFolder | undefined;
   readonly #onBad: OnBad;
   #grants = new Map<string, Grant>();
+  /** Grants of this process only. */
+  readonly #ours = new Map<string, Grant>();
   #revoked = new Set<string>();
   /** Messages about bad files that `onBad` has heard. */
   #named = new Set<string>();
@@ -129,6 +131,15 @@ export class Grants {
     throw new SockError("state", `the grant ${id} is in the list already, and can't be read`);
   }
 
+  /** Adds a grant that is only in memory: it ends with this process, however that ends. */
+  addForRun(grant: NewGrant, now: number = Date.now()): Grant {
+    const id = grantId(grant.hash);
+    const own: Grant = { version: 1, id, created: now, ...grant };
+    this.#ours.set(id, own);
+    this.#grants.set(id, own);
+    return own;
+  }
+
   /**
    * Lets the fresh key of a `join` in: it inherits what its code allows. The same code with the same key gets the same
    * answer, however often it is cut and repeated.
@@ -213,12 +224,6 @@ export class Grants {
     });
   }
 
-  /** Removes a grant without a trace, as `serve` does with the code of one run when that ends. */
-  forget(grant: Grant): void {
-    this.#folder?.forget(grant);
-    this.#grants.delete(grant.id);
-  }
-
   /** Every grant, the oldest first. */
   list(now: number = Date.now()): ListedGrant[] {
     const folder = this.#folder;
@@ -252,7 +257,7 @@ export class Grants {
 
   #refresh(folder: GrantFolder, quick = false): Snapshot {
     const snapshot = folder.read(quick);
-    this.#grants = snapshot.grants;
+    this.#grants = new Map([...snapshot.grants, ...this.#ours]);
     this.#revoked = snapshot.revoked;
     return snapshot;
   }
@@ -265,7 +270,10 @@ export class Grants {
   #prune(now: number): void {
     const parents = new Set([...this.#grants.values()].map((grant) => grant.parent));
     for (const [id, grant] of this.#grants) {
-      if (isExpired(grant, now - FORGET_AFTER_MS) && !parents.has(id)) this.forget(grant);
+      if (isExpired(grant, now - FORGET_AFTER_MS) && !parents.has(id)) {
+        this.#folder?.forget(grant);
+        this.#grants.delete(id);
+      }
     }
   }
 

@@ -36,6 +36,8 @@ export interface InviteOptions {
   /** Capabilities. */
   allow: readonly string[];
   direct: boolean;
+  /** Known to this process only, and gone with it. */
+  forRun?: boolean;
   /** ms; null: never expires. */
   ttlMs?: number | null | undefined;
   uses?: number | null | undefined;
@@ -74,7 +76,12 @@ export function issue(
   const { secret } = client;
   // the code first: what is wrong with an address must not leave a grant behind
   const code = encodeJoinCode({ direct: options.direct, pin: identity.spkiHash, secret, addresses });
-  return { code, grant: grants.add(newGrant(client, options)), reach: addresses.map(formatAddress) };
+  const grant = newGrant(client, options);
+  return {
+    code,
+    grant: options.forRun === true ? grants.addForRun(grant) : grants.add(grant),
+    reach: addresses.map(formatAddress),
+  };
 }
 
 /** The two secrets of a pair: what the server gets as SOCK_SERVE, the client as SOCK_JOIN. @throws SockError `usage` */

@@ -47,7 +47,6 @@ class PutConversation {
         case "data":
           if (frame.body === undefined) break;
           if (this.#current?.entry === message.entry) await this.#data(this.#current, frame.body);
-          else this.#session.context.give(frame.body);
           break;
         case "end":
           if (this.#current?.entry === message.entry) await this.#end(this.#current, message.bytes, message.digest);
@@ -94,7 +93,7 @@ class PutConversation {
         verify: request.verify ?? false,
       });
       const digester = createDigester(request.digest, entry.length);
-      const receiving = new Receiving(incoming, digester, context.give);
+      const receiving = new Receiving(incoming, digester, context.pool);
       this.#current = { entry: entry.entry, receiving, shown, prefix, started };
     } catch (thrown) {
       this.#refuse(entry.entry, request.to, 0, started, asSockError(thrown));

@@ -24,9 +24,6 @@ export interface ServerContext {
   /** Charset of this machine's locale or console, as TextDecoder names it. */
   readonly encoding: string | null;
   readonly pool: BlockPool;
-  /** Buffers for bodies that arrive in pieces, and the way back for them. */
-  readonly allocate: (bytes: number) => Uint8Array;
-  readonly give: (block: Uint8Array) => void;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
@@ -50,7 +47,7 @@ export class Session {
   constructor(context: ServerContext, connection: Connection, grant: Grant) {
     this.context = context;
     this.grant = grant;
-    this.channel = new Channel(connection, { allocate: context.allocate });
+    this.channel = new Channel(connection);
   }
 
   get address(): string {

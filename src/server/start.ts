@@ -17,6 +17,7 @@ import { Server } from "./serve.ts";
 import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
 import { sweepShares } from "./sweep.ts";
+import { removeStaleSockets } from "./unix-socket.ts";
 
 export interface StartOptions {
   /** `DIR`, `NAME=DIR`, `NAME=DIR:ro`; none: this folder, or ./drop where that is too much. */
@@ -62,13 +63,14 @@ const DEFAULT_LISTEN: Address[] = [{ kind: "tcp", host: "0.0.0.0", port: DEFAULT
 const DEFAULT_OPTIONAL: Address[] = [{ kind: "tcp", host: "::", port: DEFAULT_PORT }];
 
 /** Throws `usage`, `state`, `not-found`, `port-in-use`… with a hint; nothing is left running then. */
-export function startServer(options: StartOptions): Started {
+export async function startServer(options: StartOptions): Promise<Started> {
   const { env, report } = options;
   const state = stateFolder(env, process.platform, homedir());
   const secret = env["SOCK_SERVE"];
   const wanted = options.listen.map((text) => parseAddress(text));
   const folders = options.folders.length > 0 ? options.folders.map(parseFolder) : [defaultFolder(state)];
   for (const folder of folders) checkFolder(folder);
+  await removeStaleSockets(wanted);
   let identity: Identity;
   let grants: Grants;
   if (secret !== undefined && secret.trim() !== "") {
@@ -79,7 +81,6 @@ export function startServer(options: StartOptions): Started {
     ensureLocalGrant(state, grants);
   }
   const stateless = secret !== undefined && secret.trim() !== "";
-  const pool = new BlockPool();
   const shares = new Shares(folders, forbidden(state));
   const server = Server.start({
     identity,
@@ -88,9 +89,7 @@ export function startServer(options: StartOptions): Started {
       shares,
       report,
       encoding: localeCharset(env),
-      pool,
-      allocate: (bytes) => pool.takeFor(bytes),
-      give: (block) => pool.give(block),
+      pool: new BlockPool(),
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,

@@ -10,11 +10,8 @@ const RESUME_BYTES = 1024 * 1024;
 const FRAME_OVERHEAD_BYTES = 256;
 /** Bodies up to this are sent in one piece with their header; copying them costs less than a TLS record, bytes. */
 const JOIN_BYTES = 64 * 1024;
-
-export interface ChannelOptions {
-  /** Buffers for bodies that arrive in pieces. */
-  allocate?: (bytes: number) => Uint8Array;
-}
+/** A refused peer has this long to read why, ms. */
+const REFUSED_MS = 2000;
 
 /** Frames over a connection: the codec, backpressure by what was not yet asked for, and the proof of life. */
 export class Channel {
@@ -26,13 +23,16 @@ export class Channel {
   #next: { resolve: (frame: Frame) => void; reject: (error: SockError) => void } | undefined;
   #failure: SockError | undefined;
   #pings: ReturnType<typeof setInterval> | undefined;
+  readonly #pingIntervalMs: number;
   #heard = true;
   #missed = 0;
   #onFailure: ((error: SockError) => void)[] = [];
 
-  constructor(connection: Connection, options: ChannelOptions = {}) {
+  constructor(connection: Connection, pingIntervalMs = PING_INTERVAL_MS) {
     this.connection = connection;
-    this.#decoder = new FrameDecoder(options.allocate === undefined ? {} : { allocate: options.allocate });
+    this.#pingIntervalMs = pingIntervalMs;
+    // a file's bytes are handed on as they come: gathering them first would cost a copy
+    this.#decoder = new FrameDecoder({ isStream: (header) => header.type === "data" });
     connection.listen({
       bytes: (chunk) => this.#bytes(chunk),
       closed: (error) => this.fail(error ?? new SockError("lost", "the other side closed the connection")),
@@ -52,7 +52,7 @@ export class Channel {
   /** Before this no frame may have a body, and pings are not sent. */
   open(): void {
     this.#decoder.open();
-    this.#pings ??= setInterval(() => this.#tick(), PING_INTERVAL_MS);
+    this.#pings ??= setInterval(() => this.#tick(), this.#pingIntervalMs);
   }
 
   /** Queues a frame; the body must stay unchanged until `flushed`. */
@@ -110,7 +110,7 @@ export class Channel {
     if (this.#failure !== undefined) return;
     const hint = error.hint === undefined ? {} : { hint: error.hint };
     this.send({ type: "error", code: error.code, message: error.message, ...hint });
-    this.end();
+    this.connection.end(REFUSED_MS);
     this.fail(error);
   }
 
@@ -156,7 +156,7 @@ export class Channel {
   #tick(): void {
     this.#missed = this.#heard || this.connection.paused ? 0 : this.#missed + 1;
     if (this.#missed >= PINGS_MISSED) {
-      this.fail(new SockError("lost", `nothing was heard for ${(PING_INTERVAL_MS * PINGS_MISSED) / 1000} s`));
+      this.fail(new SockError("lost", `nothing was heard for ${(this.#pingIntervalMs * PINGS_MISSED) / 1000} s`));
       this.connection.terminate();
       return;
     }

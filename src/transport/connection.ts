@@ -3,8 +3,8 @@ import { SockError } from "../errors.ts";
 
 /** Bytes queued for the kernel above which `drained` waits. */
 const HIGH_WATER_BYTES = 1024 * 1024;
-/** After our end of the stream is closed the peer has this long to close its own, ms. */
-const CLOSE_GRACE_MS = 2000;
+/** After `end` a peer that takes nothing, or has taken all and does not close, is cut off after this, ms. */
+const END_STALL_MS = 10_000;
 
 export interface ConnectionSink {
   bytes(chunk: Uint8Array): void;
@@ -32,7 +32,10 @@ export class Connection {
   #paused = false;
   #ending = false;
   #closed = false;
-  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What to tell a sink that comes after the end. */
+  #closeError: SockError | undefined;
+  #stall: ReturnType<typeof setTimeout> | undefined;
+  #limit: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Socket<unknown>) {
     this.#socket = socket;
@@ -48,6 +51,11 @@ export class Connection {
     return this.#paused;
   }
 
+  /** Written and not yet taken by the kernel, bytes. */
+  get queued(): number {
+    return this.#queued;
+  }
+
   get congested(): boolean {
     return this.#queued > HIGH_WATER_BYTES;
   }
@@ -55,6 +63,7 @@ export class Connection {
   listen(sink: ConnectionSink): void {
     this.#sink = sink;
     for (const chunk of this.#early.splice(0)) sink.bytes(chunk);
+    if (this.#closed) sink.closed(this.#closeError);
   }
 
   /** Bytes that the kernel has not taken are queued; ask `drained` before writing more than a little. */
@@ -96,13 +105,17 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Sends what is queued, then ends the stream; a peer that does not close in time is cut off. */
-  end(): void {
-    if (this.#ending || this.#closed) return;
+  /**
+   * Sends what is queued, then ends the stream. A slow peer gets the time that it needs, unless `limitMs` says how long
+   * it may last in all; one that takes nothing, or does not close its own end, is cut off.
+   */
+  end(limitMs?: number): void {
+    if (this.#closed) return;
+    if (limitMs !== undefined) this.#limit ??= setTimeout(() => this.terminate(), limitMs);
+    if (this.#ending) return;
     this.#ending = true;
     this.resume();
-    this.#closeTimer = setTimeout(() => this.terminate(), CLOSE_GRACE_MS);
-    if (this.#queue.length === 0) this.#socket.end();
+    this.#endWhenTaken();
   }
 
   terminate(): void {
@@ -132,17 +145,25 @@ export class Connection {
       this.#queue.shift();
     }
     this.#wake();
-    if (this.#ending && this.#queue.length === 0) this.#socket.end();
+    if (this.#ending) this.#endWhenTaken();
   }
 
   onClose(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#closeTimer);
+    this.#closeError = error && new SockError("lost", `the connection broke: ${error.message}`);
+    clearTimeout(this.#stall);
+    clearTimeout(this.#limit);
     this.#queue = [];
     this.#queued = 0;
     this.#wake();
-    this.#sink?.closed(error && new SockError("lost", `the connection broke: ${error.message}`));
+    this.#sink?.closed(this.#closeError);
+  }
+
+  #endWhenTaken(): void {
+    clearTimeout(this.#stall);
+    this.#stall = setTimeout(() => this.terminate(), END_STALL_MS);
+    if (this.#queue.length === 0) this.#socket.end();
   }
 
   #taken(until: number): Promise<void> | undefined {

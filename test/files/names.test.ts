@@ -1,26 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { SockError } from "../../src/errors.ts";
+import { type ErrorCode, SockError } from "../../src/errors.ts";
 import { joinPath, nameOf, parseDestination, wireSegments } from "../../src/files/names.ts";
 import { PARTIAL_FOLDER } from "../../src/protocol/constants.ts";
-
-function refusal(action: () => unknown): string {
-  try {
-    action();
-    return "ok";
-  } catch (thrown) {
-    if (thrown instanceof SockError) return thrown.code;
-    throw thrown;
-  }
-}
+import { codeOf } from "../helpers/codes.ts";
 
 const GBK = Buffer.from([0xc4, 0xe3, 0xba, 0xc3]);
 
 describe("a peer's path", () => {
   const outside = ["..", "../x", "a/../../x", "a/..", "a/../b", "/etc/x", "//x", "/"];
   test.each(outside)("%j leads outside", (path) => {
-    expect(refusal(() => wireSegments(path, "linux"))).toBe("outside");
-    expect(refusal(() => wireSegments(path, "win32"))).toBe("outside");
+    expect(codeOf(() => wireSegments(path, "linux"))).toBe("outside");
+    expect(codeOf(() => wireSegments(path, "win32"))).toBe("outside");
   });
 
   const bad = [
@@ -45,9 +36,9 @@ describe("a peer's path", () => {
     ".sock-part\uff49al",
   ];
   test.each(bad)("%j is a bad name", (path) => {
-    expect(refusal(() => wireSegments(path, "linux"))).toBe("bad-name");
-    expect(refusal(() => wireSegments(path, "darwin"))).toBe("bad-name");
-    expect(refusal(() => wireSegments(path, "win32"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(path, "linux"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(path, "darwin"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(path, "win32"))).toBe("bad-name");
   });
 
   const good = [
@@ -106,7 +97,7 @@ describe("a peer's path", () => {
     "SOCK-P~1",
   ];
   test.each(badOnWindows)("%j is refused on Windows", (path) => {
-    expect(refusal(() => wireSegments(path, "win32"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(path, "win32"))).toBe("bad-name");
   });
   test.each(["console", "nul1", "com", "COM10", "auxiliary.c", "a.b", ".a", "..foo", "a b", "é"])(
     "%j works on Windows",
@@ -118,12 +109,12 @@ describe("a peer's path", () => {
   test("in bytes is for names that are not UTF-8, and only on Linux", () => {
     const path = Buffer.concat([Buffer.from("a/"), GBK]);
     expect(wireSegments(path, "linux")).toEqual(["a", Uint8Array.from(GBK)]);
-    expect(refusal(() => wireSegments(path, "win32"))).toBe("bad-name");
-    expect(refusal(() => wireSegments(path, "darwin"))).toBe("bad-name");
-    expect(refusal(() => wireSegments(Buffer.from("a/b"), "linux"))).toBe("bad-name");
-    expect(refusal(() => wireSegments(Buffer.concat([GBK, Buffer.from("/../x")]), "linux"))).toBe("outside");
-    expect(refusal(() => wireSegments(Buffer.concat([Buffer.from("/"), GBK]), "linux"))).toBe("outside");
-    expect(refusal(() => wireSegments(Buffer.concat([GBK, Buffer.from([0])]), "linux"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(path, "win32"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(path, "darwin"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(Buffer.from("a/b"), "linux"))).toBe("bad-name");
+    expect(codeOf(() => wireSegments(Buffer.concat([GBK, Buffer.from("/../x")]), "linux"))).toBe("outside");
+    expect(codeOf(() => wireSegments(Buffer.concat([Buffer.from("/"), GBK]), "linux"))).toBe("outside");
+    expect(codeOf(() => wireSegments(Buffer.concat([GBK, Buffer.from([0])]), "linux"))).toBe("bad-name");
   });
 
   test("survives being joined again", () => {
@@ -171,7 +162,7 @@ describe("a destination", () => {
     const bytes = Buffer.concat([GBK, Buffer.from("/")]);
     expect(parseDestination(bytes, "linux")).toEqual({ segments: [Uint8Array.from(GBK)], into: true });
   });
-  test.each([
+  const refused: [string, ErrorCode][] = [
     ["/", "outside"],
     ["//", "outside"],
     [".", "bad-name"],
@@ -179,7 +170,8 @@ describe("a destination", () => {
     ["..", "outside"],
     ["../", "outside"],
     ["x//", "bad-name"],
-  ])("%j is refused", (path, code) => {
-    expect(refusal(() => parseDestination(path, "linux"))).toBe(code);
+  ];
+  test.each(refused)("%j is refused", (path, code) => {
+    expect(codeOf(() => parseDestination(path, "linux"))).toBe(code);
   });
 });

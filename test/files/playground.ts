@@ -42,9 +42,12 @@ export class Playground {
     );
   }
 
-  /** Everything in the root that no peer may leave behind. */
+  /** Partial files that are left, and folders of them anywhere but in the root. */
   litter(): string[] {
-    return fs.readdirSync(this.dir, { recursive: true }).map(String).filter((path) => path.includes(PARTIAL_FOLDER));
+    return fs
+      .readdirSync(this.dir, { recursive: true })
+      .map(String)
+      .filter((path) => path.includes(PARTIAL_FOLDER) && path !== PARTIAL_FOLDER);
   }
 
   [Symbol.dispose](): void {
@@ -81,7 +84,7 @@ export async function put(
 }
 
 /** The code that an action fails with; "ok" if it does not. */
-export async function codeOf(action: () => unknown): Promise<ErrorCode | "ok"> {
+export async function outcome(action: () => unknown): Promise<ErrorCode | "ok"> {
   try {
     await action();
     return "ok";
@@ -94,13 +97,4 @@ export async function codeOf(action: () => unknown): Promise<ErrorCode | "ok"> {
 /** Descriptors that this process has open, without those that come and go by themselves. */
 export function openDescriptors(): number {
   return fs.readdirSync("/proc/self/fd").length;
-}
-
-/** Waits until `condition` holds; fails loudly after 5 s. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error("what was waited for did not come");
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }

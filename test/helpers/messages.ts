@@ -42,9 +42,9 @@ export const clientSamples: readonly ClientMessage[] = [
   { ...hello, run: "0123456789abcdef".repeat(2) },
   { type: "enrol", spki: "AAEC", name: "kai-laptop" },
   { type: "put", to: "releases/", digest: "sha256", on_exists: "replace" },
-  { type: "put", to: "", digest: "xxh3-1m", on_exists: "skip", verify: true, sync: false },
+  { type: "put", to: "", digest: "xxh3-64k", on_exists: "skip", verify: true, sync: false },
   { type: "finish" },
-  { type: "get", path: "a", digest: "xxh3-1m" },
+  { type: "get", path: "a", digest: "xxh3-64k" },
 ];
 
 export const serverSamples: readonly ServerMessage[] = [

@@ -1,8 +1,8 @@
 import { join, resolve } from "node:path";
 import { temporaryFolder } from "./temp.ts";
 
-/** The executable under test. */
-export const SOCK = resolve(import.meta.dir, "../../dist/sock");
+/** The executable under test; SOCK_BIN names another one than dist/sock. */
+export const SOCK = resolve(process.env["SOCK_BIN"] ?? resolve(import.meta.dir, "../../dist/sock"));
 
 export interface RunOptions {
   env?: Record<string, string>;

@@ -8,6 +8,8 @@ export interface ServeOptions {
   home?: string;
   cwd?: string;
   env?: Record<string, string>;
+  /** Each for `--listen`; a free port of 127.0.0.1 where left out. */
+  listen?: readonly string[];
 }
 
 export interface Serving extends AsyncDisposable {
@@ -27,7 +29,8 @@ export interface Serving extends AsyncDisposable {
 export async function serve(options: ServeOptions = {}): Promise<Serving> {
   const own = options.home === undefined ? await temporaryFolder() : undefined;
   const home = options.home ?? own?.path ?? "";
-  const child = Bun.spawn([SOCK, "serve", ...(options.args ?? []), "--json", "--listen", "127.0.0.1:0"], {
+  const listen = (options.listen ?? ["127.0.0.1:0"]).flatMap((where) => ["--listen", where]);
+  const child = Bun.spawn([SOCK, "serve", ...(options.args ?? []), "--json", ...listen], {
     cwd: options.cwd ?? home,
     env: childEnv(home, options.env),
     stdin: "ignore",

@@ -1,0 +1,162 @@
+import { describe, expect, test } from "bun:test";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { codeAt, start } from "../helpers/child.ts";
+import { Relay } from "../helpers/relay.ts";
+import { events, resultOf, sock } from "../helpers/run.ts";
+import { serve, type Serving } from "../helpers/serve.ts";
+import { temporaryFolder, type TemporaryFolder } from "../helpers/temp.ts";
+import { until } from "../helpers/until.ts";
+
+/** A put of 2 MB that stands still after its first bytes, until the relay lets it go on. */
+async function slowPut(server: Serving, client: TemporaryFolder, relay: Relay) {
+  await writeFile(client.join("big"), Buffer.alloc(2_000_000, "slow"));
+  relay.faults.up.rate = 400_000;
+  const env = { SOCK_JOIN: codeAt(server.join, relay.port) };
+  const put = await start(["put", "big", ":big", "--json"], { env, home: client.path });
+  await until(() => relay.bytes.up > 100_000, "the transfer");
+  return put;
+}
+
+describe("a server that is told to stop", () => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    test(`ends at once when it is idle, with 0 (${signal})`, async () => {
+      await using server = await serve();
+      const began = performance.now();
+      expect(await server.stop(signal)).toBe(0);
+      expect(performance.now() - began).toBeLessThan(2000);
+      expect(resultOf(server.stdout())).toMatchObject({ status: 0, sessions_cut: 0 });
+      expect(await readdir(`${server.home}/sock/server/live`)).toEqual([]);
+    });
+  }
+
+  test("lets a transfer finish, refuses new ones, and tells a client that waits", async () => {
+    await using folder = await temporaryFolder();
+    await using client = await temporaryFolder();
+    await using server = await serve({ args: [folder.path] });
+    await using relay = await Relay.start(server.port);
+    await using put = await slowPut(server, client, relay);
+    const env = { SOCK_JOIN: server.join };
+    await using idle = await start(["echo", "--json"], { pipe: true, env });
+    idle.process.stdin && typeof idle.process.stdin !== "number" && idle.process.stdin.write("one\n");
+    await until(() => idle.stdout().includes("one"), "the idle session");
+
+    server.process.kill("SIGTERM");
+    await until(async () => (await sock(["echo", "--count", "1", "--json"], { env })).status === 6, "the refusal");
+    if (typeof idle.process.stdin === "object") void idle.process.stdin.write("two\n");
+    expect(await idle.ended()).toBe(6);
+    expect(resultOf(idle.stdout())).toMatchObject({ code: "draining" });
+    relay.faults.up.rate = Infinity;
+    expect(await put.ended()).toBe(0);
+    expect(await server.process.exited).toBe(0);
+    expect((await stat(folder.join("big"))).size).toBe(2_000_000);
+  });
+
+  test("leaves at once at the second signal; the client hears it, and nothing is published", async () => {
+    await using folder = await temporaryFolder();
+    await using client = await temporaryFolder();
+    await using server = await serve({ args: [folder.path] });
+    await using relay = await Relay.start(server.port);
+    await using put = await slowPut(server, client, relay);
+    server.process.kill("SIGTERM");
+    const gone = until(async () => (await sock(["echo"], { env: { SOCK_JOIN: server.join } })).status === 6);
+    await gone;
+    expect(server.process.exitCode).toBe(null);
+    expect(await server.stop("SIGTERM")).toBe(143);
+    expect(await put.ended()).toBe(6);
+    expect(await readdir(folder.path)).not.toContain("big");
+  });
+});
+
+describe("unix sockets", () => {
+  test("work, vanish at the end, and one left by kill -9 is taken over; a living one and a file are not", async () => {
+    await using home = await temporaryFolder();
+    await mkdir(home.join("d"));
+    const path = home.join("s.sock");
+    const options = { home: home.path, args: [home.join("d")], listen: [`unix:${path}`, "127.0.0.1:0"] };
+    const first = await serve(options);
+    const code = async () => (await sock(["invite", "--direct"], { home: home.path })).stdout;
+    const env = { SOCK_JOIN: await code() };
+    expect(await sock(["echo", "--count", "3", "-q"], { env })).toMatchObject({ status: 0 });
+
+    const taken = await sock(["serve", home.join("d"), "--json", "--listen", `unix:${path}`], { home: home.path });
+    expect([taken.status, resultOf(taken.stdout)["code"]]).toEqual([1, "port-in-use"]);
+    expect(await sock(["echo", "--count", "3", "-q"], { env })).toMatchObject({ status: 0 });
+    await first.stop("SIGKILL");
+    expect((await stat(path)).isSocket()).toBe(true);
+
+    const second = await serve({ ...options, listen: [`unix:${path}`] }).catch((error: unknown) => error);
+    expect(second).not.toBeInstanceOf(Error);
+    if (second instanceof Error || typeof second !== "object" || second === null || !("stop" in second)) return;
+    const local = await sock(["echo", "local", "--count", "3", "-q"], { home: home.path });
+    expect(local).toMatchObject({ status: 0 });
+    await (second as Serving).stop();
+    expect(await readdir(home.path)).not.toContain("s.sock");
+
+    await writeFile(path, "precious");
+    const file = await sock(["serve", home.join("d"), "--listen", `unix:${path}`], { home: home.path });
+    expect(file.status).toBe(1);
+    expect(await readFile(path, "utf8")).toBe("precious");
+  });
+});
+
+describe("grants that change while it runs", () => {
+  test("a revoked key loses its live session within a second, with status 4", async () => {
+    await using server = await serve();
+    const run = (...args: string[]) => sock(args, { home: server.home });
+    const join = (await run("invite", "--direct", "--name", "ci")).stdout;
+    await using idle = await start(["echo", "--json"], { pipe: true, env: { SOCK_JOIN: join } });
+    const type = (text: string): void => {
+      if (typeof idle.process.stdin === "object") void idle.process.stdin.write(text);
+    };
+    type("one\n");
+    await until(() => idle.stdout().includes("one"), "a session");
+    const began = performance.now();
+    expect(await run("revoke", "ci")).toMatchObject({ status: 0 });
+    // a client that only waits for its person learns it with the next line
+    await until(() => server.stdout().includes('"revoked"'), "the server's line");
+    expect(performance.now() - began).toBeLessThan(1500);
+    type("two\n");
+    expect(await idle.ended()).toBe(4);
+    expect(resultOf(idle.stdout())).toMatchObject({ code: "revoked" });
+    expect(await sock(["echo", "--json"], { env: { SOCK_JOIN: join } })).toMatchObject({ status: 4 });
+  });
+
+  test("in the middle of a put: status 4, and nothing is published", async () => {
+    await using folder = await temporaryFolder();
+    await using client = await temporaryFolder();
+    await using server = await serve({ args: [folder.path] });
+    const direct = await sock(["invite", "--direct", "--name", "ci", "--json"], { home: server.home });
+    await using relay = await Relay.start(server.port);
+    const join = String(resultOf(direct.stdout)["join"]);
+    await using put = await slowPut({ ...server, join }, client, relay);
+    const began = performance.now();
+    await sock(["revoke", "ci"], { home: server.home });
+    expect(await put.ended()).toBe(4);
+    expect(performance.now() - began).toBeLessThan(2000);
+    expect(resultOf(put.stdout())).toMatchObject({ code: "revoked", files: 0 });
+    expect(await readdir(folder.path)).not.toContain("big");
+  });
+
+  test("allow and deny, a new code, and the end of a key", async () => {
+    await using server = await serve();
+    const run = (...args: string[]) => sock(args, { home: server.home });
+    const join = (await run("invite", "--direct", "--name", "ci", "--allow", "put")).stdout;
+    const code = async () => {
+      const ran = await sock(["echo", "--count", "1", "--json"], { env: { SOCK_JOIN: join } });
+      return resultOf(ran.stdout)["code"] ?? ran.status;
+    };
+    expect(await code()).toBe("capability");
+    await run("clients", "allow", "ci", "echo");
+    await until(async () => (await code()) === 0, "what was allowed");
+    await run("clients", "deny", "ci", "echo");
+    await until(async () => (await code()) === "capability", "what was denied");
+    const short = (await run("invite", "--direct", "--ttl", "2s")).stdout;
+    const echo = () => sock(["echo", "--count", "1", "--json"], { env: { SOCK_JOIN: short } });
+    expect(await echo()).toMatchObject({ status: 0 });
+    await using live = await start(["echo", "--count", "1000000000", "--json"], { env: { SOCK_JOIN: short } });
+    expect(await live.ended()).toBe(4);
+    expect(resultOf(live.stdout())).toMatchObject({ code: "expired", complete: false });
+    expect(resultOf((await echo()).stdout)).toMatchObject({ status: 4, code: "expired" });
+    expect(events(server.stdout()).some(({ type }) => type === "refused")).toBe(true);
+  });
+});
