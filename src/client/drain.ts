@@ -65,8 +65,8 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
     root.close();
   };
   return {
-    data: async (block) => {
-      await receiving.data(block);
+    data: async (piece, release) => {
+      await receiving.data(piece, release);
       show(receiving.bytes);
     },
     end: async (bytes, digest) => {
@@ -88,9 +88,10 @@ export function streamDrain(
   const digester = createDigester(algorithm, null);
   let written = 0;
   return {
-    data: async (block) => {
-      await Promise.all([write(block), digester.update(block)]);
-      written += block.length;
+    data: async (piece, release) => {
+      await Promise.all([write(piece), digester.update(piece)]);
+      written += piece.length;
+      release?.();
       show(written);
     },
     end: async (bytes, digest) => {

@@ -4,7 +4,8 @@ import type { Session } from "./session.ts";
 
 /** Where what was got goes; the command line makes it a file or stdout. */
 export interface Drain {
-  data(block: Uint8Array): Promise<void>;
+  /** `release` is called when the piece is not needed any more. */
+  data(piece: Uint8Array, release?: () => void): Promise<void>;
   /** All is there; publishes it. Returns the digest of what was written. */
   end(bytes: number, digest: string): Promise<Pick<Got, "digest" | "action" | "name">>;
   discard(): Promise<void>;
@@ -51,7 +52,7 @@ async function receive(session: Session, entry: Entry, drain: Drain): Promise<En
   for (;;) {
     const { message, frame } = await session.next();
     if (message.type === "data" && message.entry === entry.entry && frame.body !== undefined) {
-      await drain.data(frame.body);
+      await drain.data(frame.body, frame.release);
     } else if (message.type === "end" && message.entry === entry.entry) {
       return message;
     } else if (message.type === "abort") {

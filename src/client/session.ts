@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { SockError } from "../errors.ts";
 import { PROTOCOL_VERSION, RUN_ID_BYTES } from "../protocol/constants.ts";
-import { checkMust, type Frame } from "../protocol/frame.ts";
+import { checkMust } from "../protocol/frame.ts";
 import { parseServerMessage, type ServerHello, type ServerMessage } from "../protocol/messages.ts";
-import { Channel } from "../transport/channel.ts";
+import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import { connect } from "../transport/connect.ts";
 import { identityFromSecret } from "../transport/identity.ts";
 import { VERSION } from "../version.ts";
@@ -94,7 +94,7 @@ export class Session {
   }
 
   /** The next message; an `error` of the server is thrown. */
-  async next(): Promise<{ message: ServerMessage; frame: Frame }> {
+  async next(): Promise<{ message: ServerMessage; frame: ReceivedFrame }> {
     for (;;) {
       const frame = await this.#frame();
       const message = parseServerMessage(frame.header);
@@ -104,7 +104,7 @@ export class Session {
     }
   }
 
-  async #frame(): Promise<Frame> {
+  async #frame(): Promise<ReceivedFrame> {
     try {
       return await this.channel.next();
     } catch (thrown) {

@@ -98,15 +98,21 @@ export class Incoming {
   }
 
   /** Writes all of `buffer` at `position` (bytes), off the main thread. Several may be under way. */
-  async write(buffer: Uint8Array, position: number): Promise<void> {
+  write(buffer: Uint8Array, position: number): Promise<void> {
+    return this.writeAll([buffer], position);
+  }
+
+  /** Writes the pieces one after another from `position` (bytes) on, with as few calls as will do. */
+  async writeAll(pieces: readonly Uint8Array[], position: number): Promise<void> {
     const { partial } = this.#held ?? {};
     if (partial === undefined) return;
+    let bytes: number;
     try {
-      await this.#use(() => writeAll(partial.fd, buffer, position));
+      bytes = await this.#use(() => writeVector(partial.fd, pieces, position));
     } catch (thrown) {
       throw named(thrown, this.#root.show(this.#segments));
     }
-    this.#written += buffer.length;
+    this.#written += bytes;
   }
 
   /**
@@ -230,18 +236,34 @@ function mustHaveSpace(folder: Folder, { length, minFree }: IncomingOptions): vo
   if (missing > 0) throw new SockError("no-space", `${missing} bytes of free space are missing`);
 }
 
-/** A short write(2) is gone on with; on a full disk the next one says so. */
-async function writeAll(fd: number, buffer: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < buffer.length;) {
-    const count = await writeOnce(fd, buffer, done, position + done);
+/** A short write is gone on with; on a full disk the next one says so. Returns the bytes of all pieces. */
+async function writeVector(fd: number, pieces: readonly Uint8Array[], position: number): Promise<number> {
+  let left = pieces.filter((piece) => piece.length > 0);
+  let done = 0;
+  while (left.length > 0) {
+    const count = await writevOnce(fd, left, position + done);
     if (count === 0) throw new SockError("io", "the disk takes no more bytes");
     done += count;
+    left = after(left, count);
   }
+  return done;
 }
 
-function writeOnce(fd: number, buffer: Uint8Array, offset: number, position: number): Promise<number> {
+/** What is left of the pieces when `count` bytes are gone. */
+function after(pieces: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count;
+  let index = 0;
+  for (; index < pieces.length; index++) {
+    const length = pieces[index]?.length ?? 0;
+    if (skip < length) break;
+    skip -= length;
+  }
+  return pieces.slice(index).map((piece, at) => (at === 0 ? piece.subarray(skip) : piece));
+}
+
+function writevOnce(fd: number, pieces: Uint8Array[], position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.write(fd, buffer, offset, buffer.length - offset, position, (error, count) => {
+    fs.writev(fd, pieces, position, (error, count) => {
       if (error) reject(error);
       else resolve(count);
     });

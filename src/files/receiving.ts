@@ -1,29 +1,42 @@
 import { SockError } from "../errors.ts";
-import { BLOCKS_IN_FLIGHT } from "../protocol/constants.ts";
+import { BLOCKS_IN_FLIGHT, DATA_BYTES } from "../protocol/constants.ts";
 import type { BlockPool } from "./blocks.ts";
 import type { Digester } from "./digest.ts";
 import type { Incoming, Published } from "./incoming.ts";
 
 /** Pieces from this size on are written as they came; smaller ones are gathered into blocks first, bytes. */
-const DIRECT_BYTES = 128 * 1024;
+const DIRECT_BYTES = 16 * 1024;
+/** Hashed or written no further than this behind what has come, bytes; above it `data` waits. */
+const MOST_BEHIND_BYTES = BLOCKS_IN_FLIGHT * DATA_BYTES;
+/** Pieces in one write (IOV_MAX is 1,024 on Linux). */
+const MOST_PIECES = 256;
+
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly release: () => void;
+}
+
+const none = (): void => undefined;
 
 /**
- * One file on its way in, in pieces of any size. Hashing goes on beside writing, a few blocks at once; the writes
- * themselves one after another, for the kernel lets only one of a file's writers go on at a time, and the others spin.
+ * One file on its way in, in pieces of any size. Hashing goes on beside writing; there is one write at a time, of all that
+ * has come meanwhile, for the kernel lets one writer of a file go on, and others would only spin.
  */
 export class Receiving {
   readonly #incoming: Incoming;
   readonly #digester: Digester;
   readonly #pool: BlockPool;
-  readonly #work: Promise<void>[] = [];
-  #lastWrite: Promise<void> = Promise.resolve();
   #bytes = 0;
-  /** Bytes that have been given to the disk and the hash. */
-  #submitted = 0;
+  /** Small pieces, and how much of the block they fill. */
   #block: Uint8Array | undefined;
   #filled = 0;
-  #failure: unknown;
-  #failed = false;
+  /** Given to the hash, not yet to the disk. */
+  #pending: Piece[] = [];
+  #written = 0;
+  #writing: Promise<void> | undefined;
+  #lastHash: Promise<void> = Promise.resolve();
+  #hashed = 0;
+  #failure: { readonly thrown: unknown } | undefined;
 
   constructor(incoming: Incoming, digester: Digester, pool: BlockPool) {
     this.#incoming = incoming;
@@ -35,15 +48,21 @@ export class Receiving {
     return this.#bytes;
   }
 
-  /** Takes the piece over. Resolves when more may come. Throws what an earlier one ran into (`no-space`, `io`…). */
-  async data(piece: Uint8Array): Promise<void> {
+  /**
+   * Takes the piece over; `release` is called when it is not needed any more. Resolves when more may come.
+   * Throws what an earlier piece ran into (`no-space`, `io`…).
+   */
+  async data(piece: Uint8Array, release?: () => void): Promise<void> {
     this.#bytes += piece.length;
     if (piece.length >= DIRECT_BYTES && !this.#digester.elsewhere) {
-      await this.#flush();
-      await this.#submit(piece);
+      this.#flush();
+      this.#submit({ bytes: piece, release: release ?? none });
     } else {
-      await this.#gather(piece);
+      this.#gather(piece);
+      release?.();
     }
+    while (this.#failure === undefined && this.#bytes - this.#written > MOST_BEHIND_BYTES) await this.#writing;
+    if (this.#bytes - this.#hashed > MOST_BEHIND_BYTES) await this.#lastHash;
     this.#check();
   }
 
@@ -52,7 +71,7 @@ export class Receiving {
    * Throws `cut`, `differs`, and what `Incoming.publish` throws.
    */
   async end(bytes: number, digest: string): Promise<Published & { digest: string }> {
-    await this.#flush();
+    this.#flush();
     await this.#settle();
     this.#check();
     if (bytes !== this.#bytes) throw new SockError("cut", `${this.#bytes} of ${bytes} bytes arrived`);
@@ -71,51 +90,68 @@ export class Receiving {
     this.#incoming.discard();
   }
 
-  async #gather(piece: Uint8Array): Promise<void> {
+  #gather(piece: Uint8Array): void {
     for (let at = 0; at < piece.length;) {
       const block = (this.#block ??= this.#pool.take());
       const part = piece.subarray(at, at + block.length - this.#filled);
       block.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
-      if (this.#filled === block.length) await this.#flush();
+      if (this.#filled === block.length) this.#flush();
     }
   }
 
-  async #flush(): Promise<void> {
+  #flush(): void {
     const block = this.#block;
     if (block === undefined) return;
     const filled = this.#filled;
     this.#block = undefined;
     this.#filled = 0;
-    await this.#submit(block.subarray(0, filled));
+    this.#submit({ bytes: block.subarray(0, filled), release: () => this.#pool.give(block) });
   }
 
-  async #submit(block: Uint8Array): Promise<void> {
-    const at = this.#submitted;
-    this.#submitted += block.length;
-    const hashed = this.#digester.update(block);
-    const written = this.#lastWrite.then(() => this.#incoming.write(block, at));
-    this.#lastWrite = written.catch(() => undefined);
-    this.#work.push(
-      Promise.all([hashed, written])
-        .then(
-          () => undefined,
-          (thrown: unknown) => {
-            if (!this.#failed) this.#failure = thrown;
-            this.#failed = true;
-          },
-        )
-        .finally(() => this.#pool.give(block)),
+  #submit(piece: Piece): void {
+    this.#lastHash = this.#digester.update(piece.bytes).then(
+      () => {
+        this.#hashed += piece.bytes.length;
+      },
+      (thrown: unknown) => this.#fail(thrown),
     );
-    if (this.#work.length >= BLOCKS_IN_FLIGHT) await this.#work.shift();
+    this.#pending.push(piece);
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
   }
 
+  async #write(): Promise<void> {
+    while (this.#pending.length > 0 && this.#failure === undefined) {
+      const pieces = this.#pending.splice(0, MOST_PIECES);
+      const hashed = this.#lastHash;
+      try {
+        const parts = pieces.map((piece) => piece.bytes);
+        await this.#incoming.writeAll(parts, this.#written);
+      } catch (thrown) {
+        this.#fail(thrown);
+        return;
+      }
+      for (const piece of pieces) this.#written += piece.bytes.length;
+      // the last of them is hashed last; until then their memory is in use
+      hashed.finally(() => pieces.forEach((piece) => piece.release())).catch(() => undefined);
+    }
+  }
+
+  /** Waits for what is under way; nothing more may be given to it meanwhile. */
   async #settle(): Promise<void> {
-    for (let work = this.#work.shift(); work !== undefined; work = this.#work.shift()) await work;
+    while (this.#writing !== undefined) await this.#writing;
+    await this.#lastHash;
+  }
+
+  #fail(thrown: unknown): void {
+    this.#failure ??= { thrown };
+    this.#pending = [];
   }
 
   #check(): void {
-    if (this.#failed) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure.thrown;
   }
 }

@@ -5,6 +5,7 @@ import { land } from "../files/landing.ts";
 import { showPath } from "../files/names.ts";
 import { Receiving } from "../files/receiving.ts";
 import type { Entry, Put } from "../protocol/messages.ts";
+import type { ReceivedFrame } from "../transport/channel.ts";
 import { type Session, notAllowed } from "./session.ts";
 
 /** One `put`: entries come one after another, each is answered by `done` or `stop`, `finish` ends it. */
@@ -45,8 +46,8 @@ class PutConversation {
           await this.#begin(message);
           break;
         case "data":
-          if (frame.body === undefined) break;
-          if (this.#current?.entry === message.entry) await this.#data(this.#current, frame.body);
+          if (this.#current?.entry === message.entry) await this.#data(this.#current, frame);
+          else frame.release?.();
           break;
         case "end":
           if (this.#current?.entry === message.entry) await this.#end(this.#current, message.bytes, message.digest);
@@ -100,9 +101,10 @@ class PutConversation {
     }
   }
 
-  async #data(current: Current, body: Uint8Array): Promise<void> {
+  async #data(current: Current, frame: ReceivedFrame): Promise<void> {
+    if (frame.body === undefined) return;
     try {
-      await current.receiving.data(body);
+      await current.receiving.data(frame.body, frame.release);
     } catch (thrown) {
       await this.#fail(current, asSockError(thrown));
     }

@@ -5,7 +5,7 @@ import type { BlockPool } from "../files/blocks.ts";
 import { MAX_BODY_BYTES, MAX_HEADER_BYTES, PROTOCOL_VERSION } from "../protocol/constants.ts";
 import { checkMust, type Frame } from "../protocol/frame.ts";
 import { type ClientMessage, parseClientMessage } from "../protocol/messages.ts";
-import { Channel } from "../transport/channel.ts";
+import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import type { Connection } from "../transport/connection.ts";
 import { answerEcho } from "./echo.ts";
 import { answerEnrol } from "./enrol.ts";
@@ -104,7 +104,7 @@ export class Session {
   }
 
   /** The next frame of a request that has several. */
-  async next(): Promise<{ message: ClientMessage; frame: Frame }> {
+  async next(): Promise<{ message: ClientMessage; frame: ReceivedFrame }> {
     const frame = await this.channel.next();
     return { message: parseClientMessage(frame.header), frame };
   }

@@ -1,6 +1,7 @@
 import { SockError } from "../errors.ts";
 import { PING_INTERVAL_MS, PINGS_MISSED } from "../protocol/constants.ts";
 import { encodeFrame, encodeHeader, type Frame, FrameDecoder, type Header } from "../protocol/frame.ts";
+import { Chunk } from "./chunk.ts";
 import type { Connection } from "./connection.ts";
 
 /** Received and not yet asked for: above the first the socket is paused, below the second it goes on, bytes. */
@@ -13,14 +14,21 @@ const JOIN_BYTES = 64 * 1024;
 /** A refused peer has this long to read why, ms. */
 const REFUSED_MS = 2000;
 
+/** A frame; of one whose body is a stretch of a stream, `release` gives the body's memory back. */
+export type ReceivedFrame = Frame & { readonly release?: () => void };
+
+function isStream(header: Header): boolean {
+  return header.type === "data";
+}
+
 /** Frames over a connection: the codec, backpressure by what was not yet asked for, and the proof of life. */
 export class Channel {
   readonly connection: Connection;
   readonly #decoder: FrameDecoder;
-  #frames: Frame[] = [];
+  #frames: ReceivedFrame[] = [];
   #head = 0;
   #held = 0;
-  #next: { resolve: (frame: Frame) => void; reject: (error: SockError) => void } | undefined;
+  #next: { resolve: (frame: ReceivedFrame) => void; reject: (error: SockError) => void } | undefined;
   #failure: SockError | undefined;
   #pings: ReturnType<typeof setInterval> | undefined;
   readonly #pingIntervalMs: number;
@@ -32,7 +40,7 @@ export class Channel {
     this.connection = connection;
     this.#pingIntervalMs = pingIntervalMs;
     // a file's bytes are handed on as they come: gathering them first would cost a copy
-    this.#decoder = new FrameDecoder({ isStream: (header) => header.type === "data" });
+    this.#decoder = new FrameDecoder({ isStream });
     connection.listen({
       bytes: (chunk) => this.#bytes(chunk),
       closed: (error) => this.fail(error ?? new SockError("lost", "the other side closed the connection")),
@@ -80,7 +88,7 @@ export class Channel {
   }
 
   /** The next frame; frames that came before a failure are still delivered. One caller at a time. */
-  next(): Promise<Frame> | Frame {
+  next(): Promise<ReceivedFrame> | ReceivedFrame {
     const frame = this.#frames[this.#head];
     if (frame !== undefined) {
       this.#head += 1;
@@ -127,14 +135,23 @@ export class Channel {
     this.#heard = true;
     if (this.#failure !== undefined) return;
     try {
-      this.#decoder.push(chunk, (frame) => this.#frame(frame));
+      const memory = new Chunk(chunk);
+      this.#decoder.push(chunk, (frame) => {
+        if (frame.body?.buffer !== chunk.buffer) this.#frame(frame);
+        else if (isStream(frame.header)) this.#frame({ ...frame, release: memory.lend() });
+        else {
+          memory.keep();
+          this.#frame(frame);
+        }
+      });
+      memory.seal();
     } catch (thrown) {
       if (!(thrown instanceof SockError)) throw thrown;
       this.refuse(thrown);
     }
   }
 
-  #frame(frame: Frame): void {
+  #frame(frame: ReceivedFrame): void {
     if (frame.header.type === "ping") {
       // a peer that asks without reading the answers gets none: they would pile up here
       if (!this.connection.congested) this.send({ type: "pong", n: frame.header["n"] ?? 0 });
