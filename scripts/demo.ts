@@ -31,7 +31,9 @@ try {
   console.log(`server   sock serve drop --listen 127.0.0.1:${port}`);
 
   const code = sock(["invite", "--host", `127.0.0.1:${port}`], serverEnv).trim();
-  console.log(`server   sock invite             a code of ${code.length} characters, for one machine, 1 hour`);
+  console.log(
+    `server   sock invite             a code of ${code.length} characters, for one machine, 1 hour`,
+  );
   sock(["join", "--as", "demo"], clientEnv, code);
   console.log("client   sock join               has a key of its own now");
 
@@ -46,7 +48,11 @@ try {
 
   const rows: string[][] = [["", "bytes", "seconds", "MB/s", "sha256"]];
   const landed = join(drop, "releases", "sock.bin");
-  for (const [name, path, ms] of [["source", SOCK, 0], ["after put", landed, putMs], ["after get", copy, getMs]] as const) {
+  for (const [name, path, ms] of [
+    ["source", SOCK, 0],
+    ["after put", landed, putMs],
+    ["after get", copy, getMs],
+  ] as const) {
     const { size } = statSync(path);
     const seconds = ms === 0 ? "" : (ms / 1000).toFixed(2);
     const rate = ms === 0 ? "" : (size / 1000 / ms).toFixed(0);

@@ -1,5 +1,5 @@
 /** A whole process, cold: `sock echo local hi` beside `ssh 127.0.0.1 true` with a key, by turns, in one run. */
-import { machine, median, scratch, SOCK, sockServer, sshServer, timed } from "./bench.ts";
+import { machine, median, scratch, SOCK, sockServer, sshServer, timed } from "./lib/peers.ts";
 
 const RUNS = 21;
 

@@ -17,7 +17,7 @@ import {
   sshServer,
   start,
   timed,
-} from "./bench.ts";
+} from "./lib/peers.ts";
 
 const MIB = Number(process.argv[2] ?? 2048);
 const RUNS = 5;

@@ -7,7 +7,16 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { sweepPartials } from "../../src/files/partials.ts";
@@ -66,7 +75,8 @@ async function side(which: "server" | "client", files: Files): Promise<void> {
   const replaced = { old: 0, new: 0 };
   for (const group of CALLS) {
     for (let time = 1, quiet = 0; time <= MOST_TIMES && quiet < QUIET_RUNS; time++) {
-      const killed = which === "server" ? await killServer(group, time, files) : await killClient(group, time, files);
+      const killed =
+        which === "server" ? await killServer(group, time, files) : await killClient(group, time, files);
       const target = which === "server" ? files.drop : files.away;
       runs += 1;
       kills += Number(killed);
@@ -74,7 +84,9 @@ async function side(which: "server" | "client", files: Files): Promise<void> {
       replaced[await check(target, `${which}, ${group[0]} ${time}`)] += 1;
     }
   }
-  console.log(`${which}: ${runs} runs, ${kills} kills; the name held the old file ${replaced.old} times, the new one ${replaced.new} times`);
+  console.log(
+    `${which}: ${runs} runs, ${kills} kills; the name held the old file ${replaced.old} times, the new one ${replaced.new} times`,
+  );
 }
 
 /** The server is killed in the middle of a put; then a new one takes the same put. */
@@ -83,20 +95,33 @@ async function killServer(calls: readonly string[], time: number, files: Files):
   writeFileSync(name, OLD);
   const home = join(folder, "home");
   const server = await start(files.drop, home);
-  const tracer = spawn("strace", ["-f", "-qq", "-o", "/dev/null", "-p", String(server.pid), ...inject(calls, time)]);
+  const tracer = spawn("strace", [
+    "-f",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-p",
+    String(server.pid),
+    ...inject(calls, time),
+  ]);
   await traced(server.pid);
-  const put = spawnSync(SOCK, ["put", files.source, "local:file", "-q", "--timeout", "10s"], { env: { ...process.env, SOCK_HOME: home } });
+  const put = spawnSync(SOCK, ["put", files.source, "local:file", "-q", "--timeout", "10s"], {
+    env: { ...process.env, SOCK_HOME: home },
+  });
   const killed = !alive(server.pid) || server.child.signalCode === "SIGKILL";
   if (killed && put.status === 0) {
     // killed after its answer: the answer must be true
-    if (!readFileSync(name).equals(NEW)) finding(`server ${calls[0]} ${time}: put said 0, but the file is not the new one`);
+    if (!readFileSync(name).equals(NEW))
+      finding(`server ${calls[0]} ${time}: put said 0, but the file is not the new one`);
   }
   tracer.kill("SIGKILL");
   server.child.kill("SIGKILL");
   await server.gone;
   if (killed) {
     const again = await start(files.drop, home);
-    const ran = spawnSync(SOCK, ["put", files.source, "local:again", "-q"], { env: { ...process.env, SOCK_HOME: home } });
+    const ran = spawnSync(SOCK, ["put", files.source, "local:again", "-q"], {
+      env: { ...process.env, SOCK_HOME: home },
+    });
     if (ran.status !== 0) finding(`server ${calls[0]} ${time}: the next put ends with ${ran.status}`);
     again.child.kill("SIGTERM");
     await again.gone;
@@ -112,10 +137,16 @@ async function killClient(calls: readonly string[], time: number, files: Files):
   const home = join(folder, "home");
   const server = await start(files.drop, home);
   const env = { ...process.env, SOCK_HOME: home };
-  const got = spawnSync("strace", ["-f", "-qq", "-o", "/dev/null", ...inject(calls, time), SOCK, "get", "local:file", name, "-q"], { env });
+  const got = spawnSync(
+    "strace",
+    ["-f", "-qq", "-o", "/dev/null", ...inject(calls, time), SOCK, "get", "local:file", name, "-q"],
+    { env },
+  );
   const killed = got.signal === "SIGKILL" || got.status === 137;
-  if (!killed && got.status !== 0) finding(`client ${calls[0]} ${time}: status ${got.status} ${got.stderr.toString()}`);
-  if (!killed && !readFileSync(name).equals(NEW)) finding(`client ${calls[0]} ${time}: 0, but not the new file`);
+  if (!killed && got.status !== 0)
+    finding(`client ${calls[0]} ${time}: status ${got.status} ${got.stderr.toString()}`);
+  if (!killed && !readFileSync(name).equals(NEW))
+    finding(`client ${calls[0]} ${time}: 0, but not the new file`);
   server.child.kill("SIGTERM");
   await server.gone;
   return killed;
@@ -125,13 +156,15 @@ async function killClient(calls: readonly string[], time: number, files: Files):
 async function check(target: string, what: string): Promise<"old" | "new"> {
   const bytes = readFileSync(join(target, "file"));
   const which = bytes.equals(OLD) ? "old" : bytes.equals(NEW) ? "new" : undefined;
-  if (which === undefined) finding(`${what}: the file is neither: ${createHash("sha256").update(bytes).digest("hex")}`);
+  if (which === undefined)
+    finding(`${what}: the file is neither: ${createHash("sha256").update(bytes).digest("hex")}`);
   const others = readdirSync(target).filter((name) => name !== "file" && name !== PARTIAL_FOLDER);
   if (others.length > 0) finding(`${what}: left behind: ${others.join(" ")}`);
   using root = Root.open(target, { name: "", writable: true });
   await sweepPartials(root, Date.now() + PARTIAL_TTL_MS + 1000);
   const partials = join(target, PARTIAL_FOLDER);
-  if (existsSync(partials) && readdirSync(partials).length > 0) finding(`${what}: partial files outlive their time`);
+  if (existsSync(partials) && readdirSync(partials).length > 0)
+    finding(`${what}: partial files outlive their time`);
   return which ?? "old";
 }
 

@@ -43,8 +43,7 @@ export default defineVerb({
       for (const remote of remotes) {
         const host = resolveHost(remote.host, context.env);
         const known = sessions.get(host.name);
-        const session =
-          known?.session ?? (await Session.open(host, sessionOptions(context)));
+        const session = known?.session ?? (await Session.open(host, sessionOptions(context)));
         sessions.set(host.name, { session, host });
         const started = performance.now();
         let landed = "-";

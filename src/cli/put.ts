@@ -7,7 +7,15 @@ import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
-import { digestName, fileEvent, fileReport, parseMode, remoteTarget, resultFields, TRANSFER_ARGS } from "./transfer.ts";
+import {
+  digestName,
+  fileEvent,
+  fileReport,
+  parseMode,
+  remoteTarget,
+  resultFields,
+  TRANSFER_ARGS,
+} from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
 
 export default defineVerb({

@@ -42,8 +42,13 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
   if (target.kind === "remote") return target;
   if (target.kind === "word") return { host: target.word, path: "" };
   const shown = JSON.stringify(word);
-  if (target.kind === "url") throw new SockError("usage", `${shown} is no joined server`, "put and get want HOST:PATH");
-  throw new SockError("usage", `${shown} is a local path, and a remote one is due`, "HOST:PATH names a file on a server");
+  if (target.kind === "url")
+    throw new SockError("usage", `${shown} is no joined server`, "put and get want HOST:PATH");
+  throw new SockError(
+    "usage",
+    `${shown} is a local path, and a remote one is due`,
+    "HOST:PATH names a file on a server",
+  );
 }
 
 /** The flag's word to the protocol's name. */

@@ -98,7 +98,8 @@ export function streamDrain(
       const own = await digester.digest();
       digester.close();
       if (bytes !== written) throw new SockError("cut", `${written} of ${bytes} bytes arrived`);
-      if (own !== digest) throw new SockError("differs", "what arrived is not what was read: the digests differ");
+      if (own !== digest)
+        throw new SockError("differs", "what arrived is not what was read: the digests differ");
       return { digest: own, action: "new", name: "-" };
     },
     discard: async () => digester.close(),

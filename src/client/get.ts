@@ -38,7 +38,14 @@ export async function get(
     drain = open(entry);
     const end = await receive(session, entry, drain);
     const got = await drain.end(end.bytes, end.digest);
-    channel.send({ type: "done", entry: entry.entry, bytes: end.bytes, digest: got.digest, action: got.action, path });
+    channel.send({
+      type: "done",
+      entry: entry.entry,
+      bytes: end.bytes,
+      digest: got.digest,
+      action: got.action,
+      path,
+    });
     await expect(session, "result");
     return { bytes: end.bytes, ...got };
   } catch (thrown) {
@@ -56,7 +63,11 @@ async function receive(session: Session, entry: Entry, drain: Drain): Promise<En
     } else if (message.type === "end" && message.entry === entry.entry) {
       return message;
     } else if (message.type === "abort") {
-      throw new SockError(message.code, `the server could not send it to its end (${message.code})`, "try again");
+      throw new SockError(
+        message.code,
+        `the server could not send it to its end (${message.code})`,
+        "try again",
+      );
     } else {
       throw new SockError("protocol", `the server sent ${message.type} in the middle of a file`);
     }

@@ -35,7 +35,11 @@ export interface Joined {
 export async function join(text: string, options: JoinOptions): Promise<Joined> {
   const code = parseJoinCode(text);
   if (code.direct) {
-    throw new SockError("usage", "this code is a direct one: it joins nothing", "put it into SOCK_JOIN; it works as it is");
+    throw new SockError(
+      "usage",
+      "this code is a direct one: it joins nothing",
+      "put it into SOCK_JOIN; it works as it is",
+    );
   }
   const addresses = options.at === undefined ? code.addresses : [parseAddress(options.at)];
   const secret = pendingSecret(options.stateFolder, code);
@@ -47,7 +51,13 @@ export async function join(text: string, options: JoinOptions): Promise<Joined> 
   } finally {
     enrolling.close();
   }
-  const host = await addHost(options.stateFolder, { suggested, as: options.as, addresses, pin: code.pin, secret });
+  const host = await addHost(options.stateFolder, {
+    suggested,
+    as: options.as,
+    addresses,
+    pin: code.pin,
+    secret,
+  });
   dropPending(options.stateFolder, code);
   return { host, ...(await look({ ...target, name: host.name, secret }, options)) };
 }

@@ -82,7 +82,11 @@ function check(done: Done, sent: { bytes: number; digest: string }): void {
 }
 
 function changed(name: string): SockError {
-  return new SockError("changed", `${name} changed while it was sent`, "send it again when nothing writes to it");
+  return new SockError(
+    "changed",
+    `${name} changed while it was sent`,
+    "send it again when nothing writes to it",
+  );
 }
 
 /** What the server says while we send: read beside the sending, so that a refusal stops it early. */
@@ -109,7 +113,11 @@ class Answer {
     return this.#finished;
   }
 
-  async #read(session: Session, resolve: (done: Done) => void, reject: (error: unknown) => void): Promise<void> {
+  async #read(
+    session: Session,
+    resolve: (done: Done) => void,
+    reject: (error: unknown) => void,
+  ): Promise<void> {
     try {
       for (;;) {
         const { message } = await session.next();

@@ -21,7 +21,15 @@ export interface SessionOptions {
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 /** What a server that is not up yet may look like. */
-const NOT_YET: ReadonlySet<string> = new Set(["refused", "silent", "lost", "unreachable", "timeout", "busy", "draining"]);
+const NOT_YET: ReadonlySet<string> = new Set([
+  "refused",
+  "silent",
+  "lost",
+  "unreachable",
+  "timeout",
+  "busy",
+  "draining",
+]);
 
 /** Secret of this run of the program: reconnects with it cost no use. */
 const RUN_ID = randomBytes(RUN_ID_BYTES).toString("hex");
@@ -109,7 +117,11 @@ export class Session {
       return await this.channel.next();
     } catch (thrown) {
       if (this.closing && thrown instanceof SockError && thrown.code === "lost") {
-        throw new SockError("draining", "the server was stopped", "the same command works again when it is back");
+        throw new SockError(
+          "draining",
+          "the server was stopped",
+          "the same command works again when it is back",
+        );
       }
       throw thrown;
     }
@@ -126,7 +138,8 @@ async function greeting(channel: Channel): Promise<ServerHello> {
   checkMust(frame.header, []);
   const message = parseServerMessage(frame.header);
   if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
-  if (message.type !== "hello") throw new SockError("protocol", `the server's first frame is ${message.type}`);
+  if (message.type !== "hello")
+    throw new SockError("protocol", `the server's first frame is ${message.type}`);
   if (message.min > PROTOCOL_VERSION || message.max < PROTOCOL_VERSION) {
     throw new SockError(
       "version",

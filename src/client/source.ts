@@ -28,7 +28,8 @@ export function fileSource(path: string, mode: number | undefined): OpenSource {
 export function stdinSource(mode: number | undefined, signal: AbortSignal): OpenSource {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   aborted.catch(() => undefined);
-  const stop = (): void => reject(signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped"));
+  const stop = (): void =>
+    reject(signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped"));
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
   return {

@@ -61,7 +61,8 @@ export class Receiving {
       this.#gather(piece);
       release?.();
     }
-    while (this.#failure === undefined && this.#bytes - this.#written > MOST_BEHIND_BYTES) await this.#writing;
+    while (this.#failure === undefined && this.#bytes - this.#written > MOST_BEHIND_BYTES)
+      await this.#writing;
     if (this.#bytes - this.#hashed > MOST_BEHIND_BYTES) await this.#lastHash;
     this.#check();
   }
@@ -77,7 +78,11 @@ export class Receiving {
     if (bytes !== this.#bytes) throw new SockError("cut", `${this.#bytes} of ${bytes} bytes arrived`);
     const own = await this.#digester.digest();
     if (own !== digest) {
-      throw new SockError("differs", "what arrived is not what was read: the digests differ", "send it again");
+      throw new SockError(
+        "differs",
+        "what arrived is not what was read: the digests differ",
+        "send it again",
+      );
     }
     const published = await this.#incoming.publish({ bytes, digest: own });
     return { ...published, digest: own };

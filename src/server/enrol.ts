@@ -6,9 +6,18 @@ import { ANSWERED, type Session } from "./session.ts";
 export function answerEnrol(session: Session, request: Enrol): void {
   const { context, grant } = session;
   if (grant.kind !== "enrol") {
-    throw new SockError("capability", "this code can't join: it is a direct one", "put it into SOCK_JOIN as it is");
+    throw new SockError(
+      "capability",
+      "this code can't join: it is a direct one",
+      "put it into SOCK_JOIN as it is",
+    );
   }
-  const made = context.grants.enrol(grant, Buffer.from(request.spki, "base64"), request.name, session.address);
+  const made = context.grants.enrol(
+    grant,
+    Buffer.from(request.spki, "base64"),
+    request.name,
+    session.address,
+  );
   session.channel.send({
     type: "enrolled",
     name: made.name,

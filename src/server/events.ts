@@ -19,7 +19,12 @@ export type ServerEvent =
       readonly what: string;
       readonly hint?: string;
     }
-  | { readonly type: "joined"; readonly who: string; readonly address: string; readonly allows: readonly string[] }
+  | {
+      readonly type: "joined";
+      readonly who: string;
+      readonly address: string;
+      readonly allows: readonly string[];
+    }
   | { readonly type: "warning"; readonly what: string };
 
 export type Report = (event: ServerEvent) => void;

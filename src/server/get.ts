@@ -31,9 +31,15 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
         return answer.given;
       },
     };
-    const sent = await sendBlocks((block, at) => source.read(block, at), digester, context.pool, sink, (sofar) => {
-      bytes = sofar;
-    });
+    const sent = await sendBlocks(
+      (block, at) => source.read(block, at),
+      digester,
+      context.pool,
+      sink,
+      (sofar) => {
+        bytes = sofar;
+      },
+    );
     if (sent !== undefined && source.changed()) {
       channel.send({ type: "abort", entry: ENTRY, code: "changed" });
     } else if (sent !== undefined) {
@@ -44,7 +50,13 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     await answer.promise;
     const outcome = source.changed() ? "changed" : answer.outcome;
     const ok = outcome === "ok";
-    channel.send({ type: "result", files: ok ? 1 : 0, bytes: sent?.bytes ?? 0, skipped: 0, failed: ok ? 0 : 1 });
+    channel.send({
+      type: "result",
+      files: ok ? 1 : 0,
+      bytes: sent?.bytes ?? 0,
+      skipped: 0,
+      failed: ok ? 0 : 1,
+    });
     session.report("get", shown, bytes, started, outcome);
   } catch (thrown) {
     if (channel.failure !== undefined) session.report("get", shown, bytes, started, "cut");

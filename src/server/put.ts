@@ -42,7 +42,8 @@ class PutConversation {
       const { message, frame } = await this.#session.next();
       switch (message.type) {
         case "entry":
-          if (this.#current !== undefined) throw new SockError("protocol", "an entry began in the middle of another");
+          if (this.#current !== undefined)
+            throw new SockError("protocol", "an entry began in the middle of another");
           await this.#begin(message);
           break;
         case "data":
@@ -50,13 +51,16 @@ class PutConversation {
           else frame.release?.();
           break;
         case "end":
-          if (this.#current?.entry === message.entry) await this.#end(this.#current, message.bytes, message.digest);
+          if (this.#current?.entry === message.entry)
+            await this.#end(this.#current, message.bytes, message.digest);
           break;
         case "abort":
-          if (this.#current?.entry === message.entry) await this.#fail(this.#current, new SockError(message.code, "the client gave it up"));
+          if (this.#current?.entry === message.entry)
+            await this.#fail(this.#current, new SockError(message.code, "the client gave it up"));
           break;
         case "finish":
-          if (this.#current !== undefined) throw new SockError("protocol", "the end came in the middle of an entry");
+          if (this.#current !== undefined)
+            throw new SockError("protocol", "the end came in the middle of an entry");
           this.#session.channel.send({ type: "result", ...this.#counts });
           return;
         default:
@@ -82,7 +86,11 @@ class PutConversation {
       if (!this.#session.allows("put")) throw notAllowed(grant.name, "put");
       const place = context.shares.place(grant, request.to);
       if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
-      const segments = land(place.root, place.path, "path" in entry ? entry.path : Buffer.from(entry.path64, "base64"));
+      const segments = land(
+        place.root,
+        place.path,
+        "path" in entry ? entry.path : Buffer.from(entry.path64, "base64"),
+      );
       const { prefix } = place;
       const shown = prefix + showPath(segments);
       const incoming = Incoming.create(place.root, segments, {

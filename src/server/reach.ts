@@ -51,7 +51,9 @@ function isLinkLocal(host: string): boolean {
 function isPrivate(address: Address): boolean {
   if (address.kind === "unix") return true;
   const { host } = address;
-  if (/^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)/.test(host)) {
+  if (
+    /^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)/.test(host)
+  ) {
     return true;
   }
   return host === "::1" || /^f[cd]/i.test(host);

@@ -175,7 +175,13 @@ export class Server {
 
 function refusal(address: string, error: SockError, who?: string): ServerEvent {
   const what = who === undefined ? error.message : `${who}: ${error.message}`;
-  return { type: "refused", address, code: error.code, what, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  return {
+    type: "refused",
+    address,
+    code: error.code,
+    what,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  };
 }
 
 /** Whatever strangers send, the log grows by a line a second at most; the next line counts what was left out. */

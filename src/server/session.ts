@@ -111,7 +111,8 @@ export class Session {
 
   /** Called when it is over, however. */
   ended(): void {
-    if (this.#echoes > 0) this.report("echo", `${this.#echoes} round trips`, this.#echoBytes, this.#since, "ok");
+    if (this.#echoes > 0)
+      this.report("echo", `${this.#echoes} round trips`, this.#echoBytes, this.#since, "ok");
   }
 
   /** Ends the session at once and tells the client why. */
@@ -140,14 +141,19 @@ export class Session {
   #hello(frame: Frame): ClientHello {
     checkMust(frame.header, []);
     const message = parseClientMessage(frame.header);
-    if (message.type !== "hello") throw new SockError("protocol", `the first frame is ${message.type}, not hello`);
+    if (message.type !== "hello")
+      throw new SockError("protocol", `the first frame is ${message.type}, not hello`);
     return message;
   }
 
   async #answer(message: ClientMessage, frame: Frame): Promise<void> {
     const started = performance.now();
     if (this.grant.kind === "enrol" && message.type !== "enrol") {
-      throw new SockError("capability", "this code is only for joining", "sock join CODE; for CI: sock invite --direct");
+      throw new SockError(
+        "capability",
+        "this code is only for joining",
+        "sock join CODE; for CI: sock invite --direct",
+      );
     }
     try {
       switch (message.type) {
@@ -172,7 +178,8 @@ export class Session {
       }
     } catch (thrown) {
       const error = asSockError(thrown);
-      if (this.channel.failure !== undefined || error.code === "protocol" || error.code === "internal") throw error;
+      if (this.channel.failure !== undefined || error.code === "protocol" || error.code === "internal")
+        throw error;
       // the request has failed, the session has not
       const hint = error.hint === undefined ? {} : { hint: error.hint };
       this.channel.send({ type: "error", code: error.code, message: error.message, ...hint });

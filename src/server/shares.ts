@@ -39,7 +39,11 @@ export class Shares {
     this.list = folders.map(({ name, dir, writable }) => ({ name: name ?? baseName(dir), dir, writable }));
     for (const share of this.list) {
       if (this.list.filter((other) => other.name === share.name).length > 1) {
-        throw new SockError("usage", `two folders are named ${share.name}`, "name them: sock serve a=DIR b=DIR");
+        throw new SockError(
+          "usage",
+          `two folders are named ${share.name}`,
+          "name them: sock serve a=DIR b=DIR",
+        );
       }
       this.#open(share, "");
     }
@@ -47,11 +51,17 @@ export class Shares {
 
   /** Throws `not-found` for a folder that is not served, or a scope that is not there. */
   place(grant: Grant, path: string): Place {
-    const [head, scope, rest] = this.#named ? this.#split(grant.scope, path) : [this.list[0]?.name ?? "", grant.scope, path];
+    const [head, scope, rest] = this.#named
+      ? this.#split(grant.scope, path)
+      : [this.list[0]?.name ?? "", grant.scope, path];
     const share = this.list.find((one) => one.name === head);
     if (share === undefined) {
       const names = this.list.map((one) => one.name).join(", ");
-      throw new SockError("not-found", `no folder ${head === "" ? "is named" : head} there`, `there are: ${names}`);
+      throw new SockError(
+        "not-found",
+        `no folder ${head === "" ? "is named" : head} there`,
+        `there are: ${names}`,
+      );
     }
     // for a key with a scope its folder is the root, and what it is told has no scope in front
     const prefix = this.#named && grant.scope === "" ? `${share.name}/` : "";
@@ -93,5 +103,10 @@ export class Shares {
 }
 
 function baseName(dir: string): string {
-  return dir.replace(/[/\\]+$/, "").split(/[/\\]/).at(-1) || "files";
+  return (
+    dir
+      .replace(/[/\\]+$/, "")
+      .split(/[/\\]/)
+      .at(-1) || "files"
+  );
 }

@@ -99,7 +99,9 @@ export async function startServer(options: StartOptions): Promise<Started> {
   const port = first?.kind === "tcp" ? first.port : DEFAULT_PORT;
   const named = options.hosts.map((host) => parseAddress(host, port));
   const addresses = [...named, ...reached.addresses];
-  const withdraw = stateless ? () => undefined : announce(state, identity.spkiHash, localAddresses(server.addresses), addresses);
+  const withdraw = stateless
+    ? () => undefined
+    : announce(state, identity.spkiHash, localAddresses(server.addresses), addresses);
   const sweeping = sweepShares(shares, report);
   return {
     server,
@@ -125,7 +127,8 @@ function parseFolder(text: string): FolderSpec {
   const rest = writable ? text.replace(/:rw$/, "") : text.slice(0, -":ro".length);
   const match = /^([\p{L}\p{N}][\p{L}\p{N}._-]{0,63})=(.+)$/u.exec(rest);
   const dir = match?.[2] ?? rest;
-  if (dir === "") throw new SockError("usage", `no folder in ${JSON.stringify(text)}`, "sock serve DIR, or NAME=DIR");
+  if (dir === "")
+    throw new SockError("usage", `no folder in ${JSON.stringify(text)}`, "sock serve DIR, or NAME=DIR");
   return { name: match?.[1], dir, writable };
 }
 

@@ -101,7 +101,8 @@ export class Channel {
       return frame;
     }
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#next !== undefined) return Promise.reject(new SockError("internal", "two readers on one channel"));
+    if (this.#next !== undefined)
+      return Promise.reject(new SockError("internal", "two readers on one channel"));
     return new Promise((resolve, reject) => {
       this.#next = { resolve, reject };
     });
@@ -173,7 +174,9 @@ export class Channel {
   #tick(): void {
     this.#missed = this.#heard || this.connection.paused ? 0 : this.#missed + 1;
     if (this.#missed >= PINGS_MISSED) {
-      this.fail(new SockError("lost", `nothing was heard for ${(this.#pingIntervalMs * PINGS_MISSED) / 1000} s`));
+      this.fail(
+        new SockError("lost", `nothing was heard for ${(this.#pingIntervalMs * PINGS_MISSED) / 1000} s`),
+      );
       this.connection.terminate();
       return;
     }

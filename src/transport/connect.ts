@@ -70,7 +70,14 @@ class Race {
           if (!this.#over) reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
         },
       );
-      if (addresses.length === 0) stop(new SockError("unreachable", "the join code names no address", "sock hosts set NAME address=HOST:PORT"));
+      if (addresses.length === 0)
+        stop(
+          new SockError(
+            "unreachable",
+            "the join code names no address",
+            "sock hosts set NAME address=HOST:PORT",
+          ),
+        );
     });
   }
 
@@ -104,7 +111,13 @@ class Race {
       const found = await Promise.race([Bun.dns.lookup(host, { family: 0 }), this.#sleep(this.#timeout)]);
       return (found ?? []).map((entry) => ({ hostname: entry.address, port }));
     } catch {
-      this.#failures.push(new SockError("unreachable", `the name ${host} is not known here`, "is it spelled right? sock hosts shows it"));
+      this.#failures.push(
+        new SockError(
+          "unreachable",
+          `the name ${host} is not known here`,
+          "is it spelled right? sock hosts shows it",
+        ),
+      );
       return [];
     }
   }
@@ -112,7 +125,10 @@ class Race {
   /** Resolves when the attempt has failed, and never when it won. */
   #attempt(endpoint: Endpoint, settle: (connection: Connection) => boolean): Promise<void> {
     const { identity, pin } = this.#options;
-    const shown = "unix" in endpoint ? `unix:${endpoint.unix}` : formatAddress({ kind: "tcp", host: endpoint.hostname, port: endpoint.port });
+    const shown =
+      "unix" in endpoint
+        ? `unix:${endpoint.unix}`
+        : formatAddress({ kind: "tcp", host: endpoint.hostname, port: endpoint.port });
     return new Promise((resolve) => {
       let connection: Connection | undefined;
       let opened = false;
@@ -156,7 +172,13 @@ class Race {
       const opening =
         "unix" in endpoint
           ? Bun.connect<undefined>({ unix: endpoint.unix, tls, data: undefined, socket: handlers })
-          : Bun.connect<undefined>({ hostname: endpoint.hostname, port: endpoint.port, tls, data: undefined, socket: handlers });
+          : Bun.connect<undefined>({
+              hostname: endpoint.hostname,
+              port: endpoint.port,
+              tls,
+              data: undefined,
+              socket: handlers,
+            });
       // connectError has said it already; this is for what never became an attempt
       opening.catch((thrown: unknown) => {
         if (!opened) fail(connectFailure(thrown));
@@ -188,7 +210,11 @@ function connectFailure(thrown: unknown): SockError {
   const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
   switch (code) {
     case "ECONNREFUSED":
-      return new SockError("refused", "connection refused: the machine answers, but nothing listens there", "is sock serve running there, on this port?");
+      return new SockError(
+        "refused",
+        "connection refused: the machine answers, but nothing listens there",
+        "is sock serve running there, on this port?",
+      );
     case "ENOENT":
       return new SockError("refused", "no such socket", "is sock serve running?");
     case "ENOTFOUND":

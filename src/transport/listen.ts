@@ -111,7 +111,12 @@ export function listen<Grant>(options: ListenOptions<Grant>): Listener {
       return { port: 0, stop: () => listener.stop(false) };
     }
     // the types don't know ipv6Only; without it [::] would take the IPv4 port too
-    const tcp = { ...shared, hostname: address.host, port: address.port, ipv6Only: address.host.includes(":") };
+    const tcp = {
+      ...shared,
+      hostname: address.host,
+      port: address.port,
+      ipv6Only: address.host.includes(":"),
+    };
     const listener = Bun.listen<State>(tcp);
     return { port: listener.port, stop: () => listener.stop(false) };
   } catch (thrown) {
@@ -139,7 +144,11 @@ function listenFailure(thrown: unknown, address: Address): SockError {
       return new SockError("permission", `may not listen on ${where}`, "ports below 1024 need privileges");
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
-      return new SockError("usage", `${where} is not an address of this machine`, "sock serve --listen 0.0.0.0:7625");
+      return new SockError(
+        "usage",
+        `${where} is not an address of this machine`,
+        "sock serve --listen 0.0.0.0:7625",
+      );
     default:
       return new SockError("failed", `can't listen on ${where}${code === "" ? "" : ` (${code})`}`);
   }

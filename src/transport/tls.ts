@@ -22,6 +22,8 @@ const SELF_SIGNED_CODES: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "CERT_HAS_EXPIRED",
   "CERT_NOT_YET_VALID",
+  // where SSL_CERT_FILE or NODE_EXTRA_CA_CERTS has the server's certificate, its name is looked at; it has none
+  "ERR_TLS_CERT_ALTNAME_INVALID",
 ]);
 
 type HandshakeError = (Error & { code?: string }) | null | undefined;
@@ -95,5 +97,9 @@ function handshakeFailure(code: string, error: HandshakeError): SockError {
 }
 
 function notSock(why: string): SockError {
-  return new SockError("not-sock", `something else listens there: ${why}`, "is the port right? sock's is 7625");
+  return new SockError(
+    "not-sock",
+    `something else listens there: ${why}`,
+    "is the port right? sock's is 7625",
+  );
 }

@@ -41,7 +41,10 @@ describe("a server that is told to stop", () => {
     await until(() => idle.stdout().includes("one"), "the idle session");
 
     server.process.kill("SIGTERM");
-    await until(async () => (await sock(["echo", "--count", "1", "--json"], { env })).status === 6, "the refusal");
+    await until(
+      async () => (await sock(["echo", "--count", "1", "--json"], { env })).status === 6,
+      "the refusal",
+    );
     if (typeof idle.process.stdin === "object") void idle.process.stdin.write("two\n");
     expect(await idle.ended()).toBe(6);
     expect(resultOf(idle.stdout())).toMatchObject({ code: "draining" });
@@ -78,7 +81,9 @@ describe("unix sockets", () => {
     const env = { SOCK_JOIN: await code() };
     expect(await sock(["echo", "--count", "3", "-q"], { env })).toMatchObject({ status: 0 });
 
-    const taken = await sock(["serve", home.join("d"), "--json", "--listen", `unix:${path}`], { home: home.path });
+    const taken = await sock(["serve", home.join("d"), "--json", "--listen", `unix:${path}`], {
+      home: home.path,
+    });
     expect([taken.status, resultOf(taken.stdout)["code"]]).toEqual([1, "port-in-use"]);
     expect(await sock(["echo", "--count", "3", "-q"], { env })).toMatchObject({ status: 0 });
     await first.stop("SIGKILL");
@@ -86,7 +91,8 @@ describe("unix sockets", () => {
 
     const second = await serve({ ...options, listen: [`unix:${path}`] }).catch((error: unknown) => error);
     expect(second).not.toBeInstanceOf(Error);
-    if (second instanceof Error || typeof second !== "object" || second === null || !("stop" in second)) return;
+    if (second instanceof Error || typeof second !== "object" || second === null || !("stop" in second))
+      return;
     const local = await sock(["echo", "local", "--count", "3", "-q"], { home: home.path });
     expect(local).toMatchObject({ status: 0 });
     await (second as Serving).stop();
@@ -153,7 +159,9 @@ describe("grants that change while it runs", () => {
     const short = (await run("invite", "--direct", "--ttl", "2s")).stdout;
     const echo = () => sock(["echo", "--count", "1", "--json"], { env: { SOCK_JOIN: short } });
     expect(await echo()).toMatchObject({ status: 0 });
-    await using live = await start(["echo", "--count", "1000000000", "--json"], { env: { SOCK_JOIN: short } });
+    await using live = await start(["echo", "--count", "1000000000", "--json"], {
+      env: { SOCK_JOIN: short },
+    });
     expect(await live.ended()).toBe(4);
     expect(resultOf(live.stdout())).toMatchObject({ code: "expired", complete: false });
     expect(resultOf((await echo()).stdout)).toMatchObject({ status: 4, code: "expired" });

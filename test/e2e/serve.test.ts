@@ -34,7 +34,15 @@ describe("first screen", () => {
     const file = folder.join("code");
     await writeFile(file, "old", { mode: 0o644 });
     await using server = await start(["serve", folder.path, ...LOOPBACK, "--join-file", file]);
-    const code = await until(async () => /^sock1_\w+\n$/.exec(await Bun.file(file).text().catch(() => ""))?.[0], "the code");
+    const code = await until(
+      async () =>
+        /^sock1_\w+\n$/.exec(
+          await Bun.file(file)
+            .text()
+            .catch(() => ""),
+        )?.[0],
+      "the code",
+    );
     expect((await stat(file)).mode & 0o7777).toBe(0o600);
     await until(() => server.stderr().includes("listens"), "the screen");
     expect(server.stdout() + server.stderr()).not.toContain("sock1_");
@@ -69,7 +77,9 @@ describe("listening", () => {
     const invite = ["invite", "--direct", "--host"];
     for (const host of hosts) {
       const { stdout } = await sock([...invite, host], { home: server.home });
-      expect(await sock(["echo", "-q", "--count", "1"], { env: { SOCK_JOIN: stdout } })).toMatchObject({ status: 0 });
+      expect(await sock(["echo", "-q", "--count", "1"], { env: { SOCK_JOIN: stdout } })).toMatchObject({
+        status: 0,
+      });
     }
   });
 
@@ -84,7 +94,9 @@ describe("listening", () => {
       await using second = await serve({ home: home.path, listen: [`127.0.0.1:${first.port}`] });
       const { stdout, status } = await sock(["echo", "--count", "1", "--json"], { env });
       expect({ status, code: resultOf(stdout)["code"] }).toEqual({ status: 4, code: "unknown" });
-      expect(await sock(["echo", "--count", "1"], { env: { SOCK_JOIN: second.join } })).toMatchObject({ status: 0 });
+      expect(await sock(["echo", "--count", "1"], { env: { SOCK_JOIN: second.join } })).toMatchObject({
+        status: 0,
+      });
     });
   }
 
@@ -169,7 +181,14 @@ describe("folders", () => {
     const env = { SOCK_JOIN: server.join };
     const key = "server.key";
     const before = await readFile(home.join("sock", "server", key));
-    for (const path of ["sock/server", "link/server", "sub/deep", "./sock/server", "sub/../sock/server", "sock//server"]) {
+    for (const path of [
+      "sock/server",
+      "link/server",
+      "sub/deep",
+      "./sock/server",
+      "sub/../sock/server",
+      "sock//server",
+    ]) {
       const get = await sock(["get", `:${path}/${key}`, "-"], { env });
       expect({ path, ...get }).toMatchObject({ path, status: 4, stdout: "" });
       const put = await sock(["put", "-", `:${path}/${key}`], { env, stdin: "mine" });
@@ -191,7 +210,10 @@ describe("folders", () => {
       const { mode } = await stat(`${file.parentPath}/${file.name}`);
       if ((mode & 0o077) !== 0) open.push(file.name);
     }
-    expect({ open, folder: (await stat(home.join("sock", "server"))).mode & 0o777 }).toEqual({ open: [], folder: 0o700 });
+    expect({ open, folder: (await stat(home.join("sock", "server"))).mode & 0o777 }).toEqual({
+      open: [],
+      folder: 0o700,
+    });
     expect(files.length).toBeGreaterThan(3);
   });
 });

@@ -38,13 +38,16 @@ export async function start(args: readonly string[], options: ChildOptions = {})
     ? Bun.spawn(argv, {
         ...common,
         env: { ...common.env, TERM: "xterm-256color" },
-        terminal: { cols: 400, rows: 40, data: (_, data) => void out.push(data.slice()), exit: () => hangUp() },
+        terminal: {
+          cols: 400,
+          rows: 40,
+          data: (_, data) => void out.push(data.slice()),
+          exit: () => hangUp(),
+        },
       })
     : Bun.spawn(argv, { ...common, stdin: stdinOf(options), stdout: "pipe", stderr: "pipe" });
   const late = setTimeout(() => child.kill("SIGKILL"), LONGEST_MS);
-  const read = options.terminal
-    ? [hungUp]
-    : [collect(child.stdout, out), collect(child.stderr, err)];
+  const read = options.terminal ? [hungUp] : [collect(child.stdout, out), collect(child.stderr, err)];
   return {
     process: child,
     stdout: () => Buffer.concat(out).toString(),
@@ -66,7 +69,9 @@ export async function start(args: readonly string[], options: ChildOptions = {})
 
 function stdinOf(options: ChildOptions): "pipe" | "ignore" | Uint8Array<ArrayBuffer> | Blob {
   if (options.pipe === true) return "pipe";
-  return typeof options.stdin === "string" ? new TextEncoder().encode(options.stdin) : (options.stdin ?? "ignore");
+  return typeof options.stdin === "string"
+    ? new TextEncoder().encode(options.stdin)
+    : (options.stdin ?? "ignore");
 }
 
 async function collect(stream: unknown, into: Uint8Array[]): Promise<void> {

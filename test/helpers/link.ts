@@ -55,8 +55,11 @@ export function testServer(options: { address?: Address; guard?: Guard; greeting
     address,
     port: listener.port,
     /** A client that proves `as`, at `at` instead of here. */
-    connect: (as = known, at: readonly Address[] = [address], more: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
-      connect({ addresses: at, pin: identity.spkiHash, identity: as, ...more }),
+    connect: (
+      as = known,
+      at: readonly Address[] = [address],
+      more: { timeoutMs?: number; signal?: AbortSignal } = {},
+    ) => connect({ addresses: at, pin: identity.spkiHash, identity: as, ...more }),
     [Symbol.dispose](): void {
       listener.stop();
       guard.stop();
@@ -68,7 +71,10 @@ export function testServer(options: { address?: Address; guard?: Guard; greeting
 export type TestServer = ReturnType<typeof testServer>;
 
 /** Both ends of one session; `at` is where the client connects when not to the server itself. */
-export async function link(server: TestServer, at?: Address): Promise<{ client: Connection; session: Connection }> {
+export async function link(
+  server: TestServer,
+  at?: Address,
+): Promise<{ client: Connection; session: Connection }> {
   const before = server.noted.sessions.length;
   const client = await server.connect(server.known, at === undefined ? undefined : [at]);
   const session = await until(() => server.noted.sessions[before], "the server's session");

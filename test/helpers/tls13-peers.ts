@@ -81,6 +81,7 @@ export async function tlsClient(
   for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
     const { type, content } = decrypt(next, keys?.server);
     if (type === RECORD.alert) report.alerts.push(content.readUInt8(1));
+    if (isClose(type, content)) break;
     if (type === RECORD.application) report.application = Buffer.concat([report.application, content]);
     if (type === RECORD.handshake) {
       for (const { type: kind, raw, body } of splitMessages(content)) {
@@ -193,15 +194,8 @@ async function answer(stream: RecordStream, shown: Shown, alpn: string, report: 
   schedule.add(hello.raw, reply);
   const keys = schedule.handshake(share.shared(theirs));
   const parameters = [
-    message(
-      MESSAGE.encryptedExtensions,
-      v16(extension(EXTENSION.alpn, v16(v8(Buffer.from(alpn))))),
-    ),
-    message(
-      MESSAGE.certificateRequest,
-      v8(),
-      v16(extension(EXTENSION.signatures, v16(u16(ECDSA_P256)))),
-    ),
+    message(MESSAGE.encryptedExtensions, v16(extension(EXTENSION.alpn, v16(v8(Buffer.from(alpn)))))),
+    message(MESSAGE.certificateRequest, v8(), v16(extension(EXTENSION.signatures, v16(u16(ECDSA_P256))))),
   ];
   schedule.add(...parameters);
   const proof = finish("server", schedule, keys.server, shown, [MESSAGE.certificateRequest], parameters);
@@ -210,7 +204,9 @@ async function answer(stream: RecordStream, shown: Shown, alpn: string, report: 
   for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
     const opened = decrypt(next, client);
     report.opened.push(opened);
-    const kinds = opened.type === RECORD.handshake ? splitMessages(opened.content).map(({ type }) => type) : [];
+    if (isClose(opened.type, opened.content)) break;
+    const kinds =
+      opened.type === RECORD.handshake ? splitMessages(opened.content).map(({ type }) => type) : [];
     if (kinds.includes(MESSAGE.finished)) client = schedule.application().client;
   }
   report.after = stream.received.subarray(report.hello);
@@ -244,6 +240,11 @@ function finish(
   }
   add(message(MESSAGE.finished, cipher.finished(schedule.transcript)));
   return cipher.seal(RECORD.handshake, Buffer.concat(messages));
+}
+
+/** The alert close_notify, section 6.1: a peer that said it waits for our end. */
+function isClose(type: number, content: Buffer): boolean {
+  return type === RECORD.alert && content.length === 2 && content[1] === 0;
 }
 
 function decrypt(next: TlsRecord, cipher: Cipher | undefined): { type: number; content: Buffer } {

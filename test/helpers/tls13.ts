@@ -77,7 +77,11 @@ export function splitRecords(bytes: Buffer): { records: TlsRecord[]; rest: Buffe
   while (bytes.length - at >= 5) {
     const end = at + 5 + bytes.readUInt16BE(at + 3);
     if (end > bytes.length) break;
-    records.push({ type: bytes.readUInt8(at), raw: bytes.subarray(at, end), body: bytes.subarray(at + 5, end) });
+    records.push({
+      type: bytes.readUInt8(at),
+      raw: bytes.subarray(at, end),
+      body: bytes.subarray(at + 5, end),
+    });
     at = end;
   }
   return { records, rest: bytes.subarray(at) };
@@ -88,14 +92,21 @@ export function splitMessages(bytes: Buffer): { type: number; raw: Buffer; body:
   const messages = [];
   for (let at = 0; bytes.length - at >= 4;) {
     const end = at + 4 + bytes.readUIntBE(at + 1, 3);
-    messages.push({ type: bytes.readUInt8(at), raw: bytes.subarray(at, end), body: bytes.subarray(at + 4, end) });
+    messages.push({
+      type: bytes.readUInt8(at),
+      raw: bytes.subarray(at, end),
+      body: bytes.subarray(at + 4, end),
+    });
     at = end;
   }
   return messages;
 }
 
 /** Extensions of a ClientHello or ServerHello (its contents), and the session id that a server echoes. */
-export function parseHello(body: Buffer, type: number): { sessionId: Buffer; extensions: Map<number, Buffer> } {
+export function parseHello(
+  body: Buffer,
+  type: number,
+): { sessionId: Buffer; extensions: Map<number, Buffer> } {
   let at = 2 + 32;
   const sessionId = body.subarray(at + 1, at + 1 + body.readUInt8(at));
   at += 1 + sessionId.length;
@@ -212,7 +223,11 @@ export function certificateMessage(pem: string | undefined): Buffer {
 }
 
 /** CertificateVerify, section 4.4.3. */
-export function verifyMessage(side: "client" | "server", key: string | KeyObject, transcript: Buffer): Buffer {
+export function verifyMessage(
+  side: "client" | "server",
+  key: string | KeyObject,
+  transcript: Buffer,
+): Buffer {
   const text = `${" ".repeat(64)}TLS 1.3, ${side} CertificateVerify\0`;
   const signature = sign("sha256", Buffer.concat([Buffer.from(text), transcript]), key);
   return message(MESSAGE.certificateVerify, u16(ECDSA_P256), v16(signature));

@@ -29,7 +29,9 @@ describe("channel", () => {
   test("frames of all sizes, both ways at once, in order", async () => {
     using server = testServer();
     const { client, session } = await channels(server);
-    const bodies = [0, 1, 255, 64 * KiB - 1, 64 * KiB, 64 * KiB + 1, MiB - 1, MiB].map((size) => randomBytes(size));
+    const bodies = [0, 1, 255, 64 * KiB - 1, 64 * KiB, 64 * KiB + 1, MiB - 1, MiB].map((size) =>
+      randomBytes(size),
+    );
     const run = async (from: Channel, to: Channel): Promise<void> => {
       for (const [n, body] of bodies.entries()) from.send({ type: "x", n }, body);
       from.send({ type: "x", n: bodies.length });
@@ -81,18 +83,21 @@ describe("channel", () => {
     expect(await rejectionOf(session.ready())).toBe("lost");
   });
 
-  test.each(["terminate", "end"] as const)("who waits for a frame learns at once of a peer's %s", async (how) => {
-    using server = testServer();
-    const { client, session } = await channels(server);
-    const told: string[] = [];
-    session.onFailure((error) => told.push(error.code));
-    const waiting = Promise.resolve(session.next());
-    const began = performance.now();
-    client.connection[how]();
-    expect(await rejectionOf(waiting)).toBe("lost");
-    expect(performance.now() - began).toBeLessThan(500);
-    expect(told).toEqual(["lost"]);
-  });
+  test.each(["terminate", "end"] as const)(
+    "who waits for a frame learns at once of a peer's %s",
+    async (how) => {
+      using server = testServer();
+      const { client, session } = await channels(server);
+      const told: string[] = [];
+      session.onFailure((error) => told.push(error.code));
+      const waiting = Promise.resolve(session.next());
+      const began = performance.now();
+      client.connection[how]();
+      expect(await rejectionOf(waiting)).toBe("lost");
+      expect(performance.now() - began).toBeLessThan(500);
+      expect(told).toEqual(["lost"]);
+    },
+  );
 
   test("what is no frame ends the session, and the peer is told the code", async () => {
     using server = testServer();

@@ -101,7 +101,10 @@ describe("strangers", () => {
     ["random bytes", [randomBytes(4096)]],
     ["zeros", [new Uint8Array(4096)]],
     ["a frame of ours without TLS", [Buffer.from('\x10\0\0\0{"type":"hello"}')]],
-    ["a ClientHello that declares 64 KiB", [HELLO_HEAD, Buffer.from("ffff01ffffff", "hex"), new Uint8Array(70_000)]],
+    [
+      "a ClientHello that declares 64 KiB",
+      [HELLO_HEAD, Buffer.from("ffff01ffffff", "hex"), new Uint8Array(70_000)],
+    ],
     ["an alert", [Buffer.from("15030300020100", "hex")]],
     ["application data before all", [Buffer.from("1703030005", "hex"), hello]],
   ];

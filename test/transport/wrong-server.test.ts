@@ -8,6 +8,7 @@ import { link, testServer } from "../helpers/link.ts";
 import { Relay } from "../helpers/relay.ts";
 import { splitRecords, RECORD } from "../helpers/tls13.ts";
 import { type Impostor, type Shown, tlsServer } from "../helpers/tls13-peers.ts";
+import { temporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
 
 const genuine = newIdentity();
@@ -15,7 +16,12 @@ const other = newIdentity();
 const client = newIdentity();
 
 function attempt(port: number, pin = genuine.spkiHash) {
-  return connect({ addresses: [{ kind: "tcp", host: "127.0.0.1", port }], pin, identity: client, timeoutMs: 5_000 });
+  return connect({
+    addresses: [{ kind: "tcp", host: "127.0.0.1", port }],
+    pin,
+    identity: client,
+    timeoutMs: 5_000,
+  });
 }
 
 async function onlyReport(impostor: Impostor) {
@@ -29,7 +35,9 @@ describe("wrong server", () => {
     connection.write(new TextEncoder().encode("hello"));
     connection.end();
     const report = await onlyReport(server);
-    const said = report.opened.filter(({ type }) => type === RECORD.application).map(({ content }) => `${content}`);
+    const said = report.opened
+      .filter(({ type }) => type === RECORD.application)
+      .map(({ content }) => `${content}`);
     expect(said).toEqual(["hello"]);
     expect(Buffer.concat(report.opened.map(({ content }) => content)).includes(client.spki)).toBe(true);
   });
@@ -49,7 +57,9 @@ describe("wrong server", () => {
     expect(await rejectionOf(attempt(server.port))).toBe("wrong-server");
     const report = await onlyReport(server);
     const kinds = new Set(report.opened.map(({ type }) => type));
-    expect([...kinds].filter((type) => type !== RECORD.alert && type !== RECORD.changeCipherSpec)).toEqual([]);
+    expect([...kinds].filter((type) => type !== RECORD.alert && type !== RECORD.changeCipherSpec)).toEqual(
+      [],
+    );
     expect(report.after.length).toBeLessThan(40);
   });
 
@@ -111,7 +121,7 @@ describe("wrong server", () => {
   test("environment variables that make others trust anybody change nothing", async () => {
     await using impostor = await tlsServer(other);
     await using server = await tlsServer(genuine);
-    await using folder = await certificateFile(other.certPem);
+    await using folder = await certificateFile(other.certPem + genuine.certPem);
     const script = `
       const { connect } = await import(${JSON.stringify(join(import.meta.dir, "../../src/transport/connect.ts"))});
       const { newIdentity } = await import(${JSON.stringify(join(import.meta.dir, "../../src/transport/identity.ts"))});
@@ -127,6 +137,7 @@ describe("wrong server", () => {
         ...process.env,
         NODE_TLS_REJECT_UNAUTHORIZED: "0",
         SSL_CERT_FILE: folder.file,
+        SSL_CERT_DIR: folder.path,
         NODE_EXTRA_CA_CERTS: folder.file,
       },
       stdout: "pipe",
@@ -161,8 +172,11 @@ describe("wrong server", () => {
 });
 
 async function certificateFile(pem: string) {
-  const { temporaryFolder } = await import("../helpers/temp.ts");
   const folder = await temporaryFolder();
   await Bun.write(folder.join("ca.pem"), pem);
-  return { file: folder.join("ca.pem"), [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+  return {
+    path: folder.path,
+    file: folder.join("ca.pem"),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
 }

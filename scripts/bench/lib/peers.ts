@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { availableParallelism, tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 
-export const SOCK = resolve(import.meta.dir, "../../dist/sock");
+export const SOCK = resolve(import.meta.dir, "../../../dist/sock");
 
 /** A folder in memory where there is one, so that no disk is measured. */
 export function scratch(): { path: string; [Symbol.dispose](): void } {
