@@ -21,6 +21,8 @@ export interface ChildOptions extends Omit<RunOptions, "timeout"> {
   pipe?: boolean;
   /** Words before sock's own: `setpriv --reuid=65534`. */
   before?: readonly string[];
+  /** A copy of the executable, where another user can reach it. */
+  bin?: string;
 }
 
 const LONGEST_MS = 30_000;
@@ -32,7 +34,7 @@ export async function start(args: readonly string[], options: ChildOptions = {})
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
   const common = { cwd: options.cwd ?? home, env: childEnv(home, options.env) };
-  const argv = [...(options.before ?? []), SOCK, ...args];
+  const argv = [...(options.before ?? []), options.bin ?? SOCK, ...args];
   const { promise: hungUp, resolve: hangUp } = Promise.withResolvers<void>();
   const child = options.terminal
     ? Bun.spawn(argv, {
