@@ -9,7 +9,15 @@ import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
-import { digestName, fileEvent, fileReport, remoteTarget, resultFields, TRANSFER_ARGS } from "./transfer.ts";
+import {
+  digestName,
+  eachFile,
+  fileEvent,
+  fileReport,
+  remoteTarget,
+  resultFields,
+  TRANSFER_ARGS,
+} from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
 
 export default defineVerb({
@@ -34,13 +42,13 @@ export default defineVerb({
     const { sources, dest } = split(given.files);
     if (dest === "-") context.json.refuseData("the file");
     if (dest === "-" && sources.length > 1) throw new SockError("usage", "only one file fits on stdout");
-    const remotes = sources.map((word) => remoteTarget(word));
+    const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
     const algorithm = digestName(given.digest);
     const pool = new BlockPool();
     const totals = { files: 0, bytes: 0, skipped: 0, started: performance.now() };
     const sessions = new Map<string, { session: Session; host: Target }>();
     try {
-      for (const remote of remotes) {
+      await eachFile(context, remotes, async (remote) => {
         const host = resolveHost(remote.host, context.env);
         const known = sessions.get(host.name);
         const session = known?.session ?? (await Session.open(host, sessionOptions(context)));
@@ -71,7 +79,7 @@ export default defineVerb({
         if (got.action === "skipped") totals.skipped += 1;
         else totals.files += 1;
         totals.bytes += got.bytes;
-      }
+      });
     } finally {
       for (const { session } of sessions.values()) session.close();
       const host = [...sessions.values()].map((one) => one.host.name).join(" ");

@@ -9,6 +9,7 @@ import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
 import {
   digestName,
+  eachFile,
   fileEvent,
   fileReport,
   parseMode,
@@ -57,52 +58,57 @@ export default defineVerb({
     const remote = remoteTarget(target);
     const host = resolveHost(remote.host, context.env);
     const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
-    const sources = names.map((name) => ({ name, source: open(name, mode, remote.path, context.signal) }));
-    const to =
-      sources.length > 1 && remote.path !== "" && !remote.path.endsWith("/")
-        ? `${remote.path}/`
-        : remote.path;
+    const files = names.map((word) => ({ word }));
+    if (names.includes("-")) checkStdin(names, remote.path);
+    const several = files.length > 1 && remote.path !== "" && !remote.path.endsWith("/");
+    const to = several ? `${remote.path}/` : remote.path;
     const pool = new BlockPool();
     const totals = { files: 0, bytes: 0, skipped: 0, started: performance.now() };
+    const algorithm = digestName(given.digest);
+    // what is not there is known before anything is sent
+    const only =
+      names[0] !== undefined && names.length === 1 ? open(names[0], mode, context.signal) : undefined;
     try {
       const session = await Session.open(host, sessionOptions(context));
       try {
-        for (const { name, source } of sources) {
-          const progress = new Progress(context.ui, escapeForDisplay(name), source.length);
+        await eachFile(context, files, async ({ word }) => {
+          const source = only ?? open(word, mode, context.signal);
+          const progress = new Progress(context.ui, escapeForDisplay(word), source.length);
           const started = performance.now();
           const done = await put(session, source, to, {
-            digest: digestName(given.digest),
+            digest: algorithm,
             onExists: given["on-exists"],
             verify: given.verify,
             sync: given.sync,
             pool,
             onProgress: (bytes) => progress.update(bytes),
-          }).finally(() => progress.done());
-          const file = {
-            ...done,
-            path: `${host.name}:${done.path}`,
-            seconds: (performance.now() - started) / 1000,
-          };
-          context.json.emit(fileEvent(file, digestName(given.digest)));
-          fileReport(context.ui, file, digestName(given.digest));
+          }).finally(() => {
+            progress.done();
+            source.close();
+          });
+          const seconds = (performance.now() - started) / 1000;
+          const file = { ...done, path: `${host.name}:${done.path}`, seconds };
+          context.json.emit(fileEvent(file, algorithm));
+          fileReport(context.ui, file, algorithm);
           if (done.action === "skipped") totals.skipped += 1;
           else totals.files += 1;
           totals.bytes += done.bytes;
-        }
+        });
       } finally {
         session.close();
       }
     } finally {
-      for (const { source } of sources) source.close();
+      only?.close();
       context.json.result(resultFields(host.name, totals));
     }
   },
 });
 
-function open(name: string, mode: number | undefined, path: string, signal: AbortSignal): OpenSource {
-  if (name !== "-") return fileSource(name, mode);
-  if (path === "" || path.endsWith("/")) {
-    throw new SockError("usage", "stdin has no name", "say which file it becomes: sock put - HOST:NAME");
-  }
-  return stdinSource(mode, signal);
+function open(name: string, mode: number | undefined, signal: AbortSignal): OpenSource {
+  return name === "-" ? stdinSource(mode, signal) : fileSource(name, mode);
+}
+
+function checkStdin(names: readonly string[], path: string): void {
+  if (names.length === 1 && path !== "" && !path.endsWith("/")) return;
+  throw new SockError("usage", "stdin has no name", "say which file it becomes: sock put - HOST:NAME");
 }

@@ -87,12 +87,13 @@ function announceCode(context: Context, given: Args<typeof args>, started: Start
   } else if (json.enabled) {
     const forRun = { direct: true, forRun: true, name: "serve-json", ttlMs: null };
     line = started.invite({ ...forRun, allow: ALLOW, cidr: [] }).code;
-  } else if (file !== undefined) {
+  } else if (file === undefined && ui.terminal && !context.quiet) {
+    line = started.invite({ direct: false, allow: ALLOW, cidr: [] }).code;
+  }
+  if (file !== undefined) {
     const { code } = started.invite({ direct: false, allow: ALLOW, cidr: [] });
     rmSync(file, { force: true });
     writeFileSync(file, `${code}\n`, { mode: 0o600, flag: "wx" });
-  } else if (ui.terminal && !context.quiet) {
-    line = started.invite({ direct: false, allow: ALLOW, cidr: [] }).code;
   }
   const { addresses } = started.server;
   for (const [index, address] of addresses.entries()) {

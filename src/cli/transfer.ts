@@ -1,10 +1,11 @@
 /** What put and get have in common: their flags, and how they say what became of a file. */
 import { splitTarget } from "../client/target.ts";
-import { SockError } from "../errors.ts";
+import { asSockError, type ExitStatus, SockError, STATUS } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
 import type { JsonEvent } from "./json.ts";
 import type { Ui } from "./ui.ts";
+import type { Context } from "./verb.ts";
 
 export type OnExistsFlag = "replace" | "refuse" | "rename" | "skip";
 export type DigestFlag = "sha256" | "xxh3";
@@ -94,4 +95,46 @@ export function resultFields(
   const { files, bytes, skipped, started } = totals;
   const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
   return { host, files, bytes, skipped, seconds };
+}
+
+/** Failures after which the next file has no chance either. */
+const ENDS_ALL: ReadonlySet<ExitStatus> = new Set([
+  STATUS.notThatServer,
+  STATUS.unreachable,
+  STATUS.noSpace,
+  STATUS.interrupted,
+  STATUS.terminated,
+]);
+
+/**
+ * Files one after another: of several, one that fails is named and the others go on. Throws its own failure where there
+ * is only one file, or all fail alike; else `some-failed`.
+ */
+export async function eachFile<T extends { readonly word: string }>(
+  context: Context,
+  files: readonly T[],
+  transfer: (file: T) => Promise<void>,
+): Promise<void> {
+  const failures: SockError[] = [];
+  for (const file of files) {
+    try {
+      await transfer(file);
+    } catch (thrown) {
+      const error = asSockError(thrown);
+      if (files.length === 1 || ENDS_ALL.has(error.status) || context.signal.aborted) throw error;
+      failures.push(error);
+      context.json.emit({
+        type: "file",
+        path: file.word,
+        action: "failed",
+        code: error.code,
+        message: error.message,
+      });
+      if (!context.json.enabled) context.ui.error(error);
+    }
+  }
+  const [first] = failures;
+  if (first === undefined) return;
+  const alike = failures.length === files.length && failures.every((error) => error.status === first.status);
+  throw new SockError(alike ? first.code : "some-failed", `${failures.length} of ${files.length} files failed`);
 }

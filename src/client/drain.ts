@@ -45,10 +45,10 @@ export function landLocally(dest: string, remotePath: string, several: boolean):
   return { folder, name: own, shown: folder === "." ? own : join(folder, own) };
 }
 
-/** A file that appears when it is whole and verified. */
-export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOptions): Drain {
+/** A file that appears when it is whole and verified; undefined where it is there already and is to be skipped. */
+export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOptions): Drain | undefined {
   const { algorithm, onExists, verify, sync, pool, show } = options;
-  const root = Root.open(place.folder, { name: place.folder, writable: true });
+  const root = Root.open(place.folder, { name: place.folder === "." ? "" : join(place.folder), writable: true });
   let incoming: Incoming;
   try {
     const { mode, mtime: mtimeUs, length } = entry;
@@ -57,7 +57,11 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
     root.close();
     throw thrown;
   }
-  const receiving = new Receiving(incoming, createDigester(algorithm, entry.length), pool);
+  if (incoming.skipped) {
+    root.close();
+    return undefined;
+  }
+  const receiving = new Receiving(incoming, createDigester(algorithm, entry.length), pool, entry.length);
   const close = async (): Promise<void> => {
     await receiving.discard();
     // of earlier runs that were killed

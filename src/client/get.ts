@@ -1,4 +1,4 @@
-import { SockError } from "../errors.ts";
+import { asSockError, SockError } from "../errors.ts";
 import type { Digest, End, Entry } from "../protocol/messages.ts";
 import type { Session } from "./session.ts";
 
@@ -19,15 +19,19 @@ export interface Got {
   readonly action: "new" | "replaced" | "renamed" | "skipped";
 }
 
+/** A server that was told to stop has this long to do it, ms. */
+const PASS_OVER_MS = 5000;
+
 /**
- * Asks for one file. `open` is called with what the server says about it, and may refuse by throwing.
+ * Asks for one file. `open` is called with what the server says about it, and may refuse by
+ * throwing, or by returning undefined: then the file is skipped.
  * Throws what either side ran into; then nothing was published.
  */
 export async function get(
   session: Session,
   path: string,
   digest: Digest,
-  open: (entry: Entry) => Drain,
+  open: (entry: Entry) => Drain | undefined,
 ): Promise<Got> {
   session.require("get");
   const { channel } = session;
@@ -36,6 +40,10 @@ export async function get(
   let drain: Drain | undefined;
   try {
     drain = open(entry);
+    if (drain === undefined) {
+      await stop(session, entry, new SockError("exists", "is there already"));
+      return { bytes: 0, digest: "", name: "", action: "skipped" };
+    }
     const end = await receive(session, entry, drain);
     const got = await drain.end(end.bytes, end.digest);
     channel.send({
@@ -50,7 +58,7 @@ export async function get(
     return { bytes: end.bytes, ...got };
   } catch (thrown) {
     await drain?.discard();
-    stop(session, entry, thrown);
+    await stop(session, entry, thrown).catch(() => undefined);
     throw thrown;
   }
 }
@@ -74,11 +82,22 @@ async function receive(session: Session, entry: Entry, drain: Drain): Promise<En
   }
 }
 
-/** Our own failure: the server is told, and the connection ends, for more of the file may be on its way. */
-function stop(session: Session, entry: Entry, thrown: unknown): void {
+/** Tells the server that we want no more of it, and passes over what is on its way. */
+async function stop(session: Session, entry: Entry, thrown: unknown): Promise<void> {
   if (session.channel.failure !== undefined) return;
-  const error = thrown instanceof SockError ? thrown : new SockError("failed", "the client failed");
-  session.channel.send({ type: "stop", entry: entry.entry, code: error.code, message: error.message });
+  const { code, message } = asSockError(thrown);
+  session.channel.send({ type: "stop", entry: entry.entry, code, message });
+  const late = new SockError("lost", "the server goes on with what is not wanted any more");
+  const timer = setTimeout(() => session.channel.fail(late), PASS_OVER_MS);
+  try {
+    for (;;) {
+      const { message: next, frame } = await session.next();
+      frame.release?.();
+      if (next.type === "result") return;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function expect<T extends "entry" | "result">(session: Session, type: T) {

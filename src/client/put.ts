@@ -58,8 +58,9 @@ export async function put(session: Session, source: Source, to: string, options:
     if (sent === undefined) channel.send({ type: "abort", entry: ENTRY, code: "interrupted" });
     else channel.send({ type: "end", entry: ENTRY, bytes: sent.bytes, digest: sent.digest });
     channel.send({ type: "finish" });
-    const done = await answer.done();
+    // in this order: what comes after a refusal must not be taken for an answer to the next put
     await answer.finished();
+    const done = await answer.done();
     if (sent !== undefined && done.action !== "skipped") check(done, sent);
     return done;
   } finally {

@@ -117,11 +117,7 @@ export class Session {
       return await this.channel.next();
     } catch (thrown) {
       if (this.closing && thrown instanceof SockError && thrown.code === "lost") {
-        throw new SockError(
-          "draining",
-          "the server was stopped",
-          "the same command works again when it is back",
-        );
+        throw stopped();
       }
       throw thrown;
     }
@@ -138,6 +134,7 @@ async function greeting(channel: Channel): Promise<ServerHello> {
   checkMust(frame.header, []);
   const message = parseServerMessage(frame.header);
   if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
+  if (message.type === "closing") throw stopped();
   if (message.type !== "hello")
     throw new SockError("protocol", `the server's first frame is ${message.type}`);
   if (message.min > PROTOCOL_VERSION || message.max < PROTOCOL_VERSION) {
@@ -149,6 +146,10 @@ async function greeting(channel: Channel): Promise<ServerHello> {
   }
   channel.open();
   return message;
+}
+
+function stopped(): SockError {
+  return new SockError("draining", "the server was stopped", "the same command works again when it is back");
 }
 
 /** How this client is called in the server's lists, until its owner says otherwise. */

@@ -38,7 +38,11 @@ export class Receiving {
   #hashed = 0;
   #failure: { readonly thrown: unknown } | undefined;
 
-  constructor(incoming: Incoming, digester: Digester, pool: BlockPool) {
+  readonly #length: number | null;
+
+  /** `length` is what the sender announced, bytes; null where it does not know. */
+  constructor(incoming: Incoming, digester: Digester, pool: BlockPool, length: number | null) {
+    this.#length = length;
     this.#incoming = incoming;
     this.#digester = digester;
     this.#pool = pool;
@@ -54,6 +58,10 @@ export class Receiving {
    */
   async data(piece: Uint8Array, release?: () => void): Promise<void> {
     this.#bytes += piece.length;
+    if (this.#length !== null && this.#bytes > this.#length) {
+      this.#fail(new SockError("changed", "more bytes came than were announced", "did it grow meanwhile?"));
+      this.#check();
+    }
     if (piece.length >= DIRECT_BYTES && !this.#digester.elsewhere) {
       this.#flush();
       this.#submit({ bytes: piece, release: release ?? none });
@@ -75,7 +83,10 @@ export class Receiving {
     this.#flush();
     await this.#settle();
     this.#check();
-    if (bytes !== this.#bytes) throw new SockError("cut", `${this.#bytes} of ${bytes} bytes arrived`);
+    const announced = this.#length ?? bytes;
+    if (bytes !== this.#bytes || announced !== bytes) {
+      throw new SockError("cut", `${this.#bytes} of ${Math.max(bytes, announced)} bytes arrived`);
+    }
     const own = await this.#digester.digest();
     if (own !== digest) {
       throw new SockError(

@@ -168,7 +168,7 @@ const MAX_VERSION = 0xffff;
 const MAX_MODE = 0o7777;
 const MAX_U32 = 0xffff_ffff;
 const RUN_ID = /^[0-9a-f]{32}$/;
-const DIGEST_HEX = /^(?:[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})$/;
+const DIGEST_HEX = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
 const MAX_DIGEST_HEX = 64;
 
 const common: Readers<Common> = {

@@ -1,4 +1,4 @@
-import { SockError } from "../errors.ts";
+import { asSockError, type ErrorCode, SockError } from "../errors.ts";
 import { createDigester } from "../files/digest.ts";
 import { wireSegments } from "../files/names.ts";
 import { Outgoing } from "../files/outgoing.ts";
@@ -31,29 +31,28 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
         return answer.given;
       },
     };
-    const sent = await sendBlocks(
-      (block, at) => source.read(block, at),
-      digester,
-      context.pool,
-      sink,
-      (sofar) => {
-        bytes = sofar;
-      },
-    );
-    if (sent !== undefined && source.changed()) {
-      channel.send({ type: "abort", entry: ENTRY, code: "changed" });
-    } else if (sent !== undefined) {
-      channel.send({ type: "end", entry: ENTRY, bytes: sent.bytes, digest: sent.digest });
-    } else {
-      channel.send({ type: "abort", entry: ENTRY, code: "interrupted" });
+    const read = (block: Uint8Array, at: number): Promise<number> => source.read(block, at);
+    const onProgress = (sofar: number): void => {
+      bytes = sofar;
+    };
+    let failure: ErrorCode | undefined;
+    try {
+      const sent = await sendBlocks(read, digester, context.pool, sink, onProgress);
+      if (sent === undefined) failure = "interrupted";
+      else if (source.changed()) failure = "changed";
+      else channel.send({ type: "end", entry: ENTRY, bytes: sent.bytes, digest: sent.digest });
+    } catch (thrown) {
+      if (channel.failure !== undefined) throw thrown;
+      failure = asSockError(thrown).code;
     }
+    if (failure !== undefined) channel.send({ type: "abort", entry: ENTRY, code: failure });
     await answer.promise;
-    const outcome = source.changed() ? "changed" : answer.outcome;
+    const outcome = failure === undefined || failure === "interrupted" ? answer.outcome : failure;
     const ok = outcome === "ok";
     channel.send({
       type: "result",
       files: ok ? 1 : 0,
-      bytes: sent?.bytes ?? 0,
+      bytes: ok ? bytes : 0,
       skipped: 0,
       failed: ok ? 0 : 1,
     });

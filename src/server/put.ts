@@ -4,7 +4,7 @@ import { Incoming } from "../files/incoming.ts";
 import { land } from "../files/landing.ts";
 import { showPath } from "../files/names.ts";
 import { Receiving } from "../files/receiving.ts";
-import type { Entry, Put } from "../protocol/messages.ts";
+import type { Done, Entry, Put } from "../protocol/messages.ts";
 import type { ReceivedFrame } from "../transport/channel.ts";
 import { type Session, notAllowed } from "./session.ts";
 
@@ -82,6 +82,7 @@ class PutConversation {
     const { context, grant } = this.#session;
     const request = this.#request;
     const started = performance.now();
+    let shown = request.to;
     try {
       if (!this.#session.allows("put")) throw notAllowed(grant.name, "put");
       const place = context.shares.place(grant, request.to);
@@ -92,7 +93,7 @@ class PutConversation {
         "path" in entry ? entry.path : Buffer.from(entry.path64, "base64"),
       );
       const { prefix } = place;
-      const shown = prefix + showPath(segments);
+      shown = prefix + showPath(segments);
       const incoming = Incoming.create(place.root, segments, {
         onExists: request.on_exists,
         mode: entry.mode,
@@ -101,11 +102,16 @@ class PutConversation {
         sync: request.sync ?? false,
         verify: request.verify ?? false,
       });
+      if (incoming.skipped) {
+        incoming.discard();
+        this.#answer({ entry: entry.entry, bytes: 0, digest: "", action: "skipped", path: shown }, started);
+        return;
+      }
       const digester = createDigester(request.digest, entry.length);
-      const receiving = new Receiving(incoming, digester, context.pool);
+      const receiving = new Receiving(incoming, digester, context.pool, entry.length);
       this.#current = { entry: entry.entry, receiving, shown, prefix, started };
     } catch (thrown) {
-      this.#refuse(entry.entry, request.to, 0, started, asSockError(thrown));
+      this.#refuse(entry.entry, shown, 0, started, asSockError(thrown));
     }
   }
 
@@ -123,22 +129,20 @@ class PutConversation {
       const published = await current.receiving.end(bytes, digest);
       this.#current = undefined;
       await current.receiving.discard();
-      this.#counts.files += 1;
-      this.#counts.bytes += bytes;
-      const { action } = published;
-      const landed = current.prefix + showPath(published.path);
-      this.#session.channel.send({
-        type: "done",
-        entry: current.entry,
-        bytes,
-        digest: published.digest,
-        action,
-        path: landed,
-      });
-      this.#session.report("put", landed, bytes, current.started, action);
+      const path = current.prefix + showPath(published.path);
+      const { digest: own, action } = published;
+      this.#answer({ entry: current.entry, bytes, digest: own, action, path }, current.started);
     } catch (thrown) {
       await this.#fail(current, asSockError(thrown));
     }
+  }
+
+  #answer(done: Omit<Done, "type">, started: number): void {
+    if (done.action === "skipped") this.#counts.skipped += 1;
+    else this.#counts.files += 1;
+    this.#counts.bytes += done.bytes;
+    this.#session.channel.send({ type: "done", ...done });
+    this.#session.report("put", done.path, done.bytes, started, done.action);
   }
 
   async #fail(current: Current, error: SockError): Promise<void> {

@@ -112,7 +112,13 @@ export class Session {
   /** Called when it is over, however. */
   ended(): void {
     if (this.#echoes > 0)
-      this.report("echo", `${this.#echoes} round trips`, this.#echoBytes, this.#since, "ok");
+      this.report(
+        "echo",
+        `${this.#echoes} round trip${this.#echoes === 1 ? "" : "s"}`,
+        this.#echoBytes,
+        this.#since,
+        "ok",
+      );
   }
 
   /** Ends the session at once and tells the client why. */

@@ -92,7 +92,7 @@ export class Shares {
     const known = this.#roots.get(key);
     if (known !== undefined) return known;
     const root = Root.open(share.dir, {
-      name: share.name,
+      name: this.#named ? share.name : "",
       writable: share.writable,
       forbidden: this.#forbidden,
       ...(scope === "" ? {} : { scope }),

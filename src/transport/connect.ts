@@ -39,6 +39,7 @@ class Race {
   readonly #failures: SockError[] = [];
   readonly #open = new Set<() => void>();
   #timers: ReturnType<typeof setTimeout>[] = [];
+  #forget = (): void => {};
   #over = false;
 
   constructor(options: ConnectOptions, timeout: number) {
@@ -60,10 +61,17 @@ class Race {
         this.#over = true;
         reject(error);
       };
-      const expire = (): void => stop(this.#worst() ?? this.#silence());
+      const expire = (): void => {
+        this.#failures.push(this.#silence());
+        stop(this.#worst() ?? this.#silence());
+      };
       this.#timers.push(setTimeout(expire, this.#timeout));
       if (signal?.aborted === true) stop(aborted(signal));
-      signal?.addEventListener("abort", () => stop(aborted(signal)), { once: true });
+      if (signal !== undefined) {
+        const onAbort = (): void => stop(aborted(signal));
+        signal.addEventListener("abort", onAbort, { once: true });
+        this.#forget = () => signal.removeEventListener("abort", onAbort);
+      }
       this.#all(settle).then(
         () => stop(this.#worst() ?? this.#silence()),
         (thrown: unknown) => {
@@ -83,6 +91,7 @@ class Race {
 
   close(): void {
     this.#over = true;
+    this.#forget();
     for (const timer of this.#timers) clearTimeout(timer);
     for (const end of this.#open) end();
   }

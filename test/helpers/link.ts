@@ -4,7 +4,7 @@ import { SockError } from "../../src/errors.ts";
 import type { Address } from "../../src/protocol/address.ts";
 import { connect } from "../../src/transport/connect.ts";
 import type { Connection } from "../../src/transport/connection.ts";
-import { newIdentity } from "../../src/transport/identity.ts";
+import { type Identity, newIdentity } from "../../src/transport/identity.ts";
 import { listen } from "../../src/transport/listen.ts";
 import { until } from "./until.ts";
 
@@ -12,9 +12,11 @@ export const LOOPBACK: Address = { kind: "tcp", host: "127.0.0.1", port: 0 };
 const encoder = new TextEncoder();
 
 /** `greeting` is sent as soon as there is a session, so that a peer that should have none can be seen to get nothing. */
-export function testServer(options: { address?: Address; guard?: Guard; greeting?: string } = {}) {
+export function testServer(
+  options: { address?: Address; guard?: Guard; greeting?: string; known?: Identity } = {},
+) {
   const identity = newIdentity();
-  const known = newIdentity();
+  const known = options.known ?? newIdentity();
   const guard = options.guard ?? new Guard();
   const noted = {
     sessions: [] as Connection[],

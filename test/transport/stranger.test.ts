@@ -157,6 +157,36 @@ describe("strangers", () => {
     await unharmed(server, 1);
   });
 
+  test("environment variables that make others trust anybody change nothing", async () => {
+    await using folder = await temporaryFolder();
+    await Bun.write(folder.join("ca.pem"), other.certPem);
+    const script = `
+      const { testServer } = await import(${JSON.stringify(join(import.meta.dir, "../helpers/link.ts"))});
+      const { identityFromSecret } = await import(${JSON.stringify(join(import.meta.dir, "../../src/transport/identity.ts"))});
+      const known = identityFromSecret(Uint8Array.from(${JSON.stringify([...other.secret])}));
+      console.log(testServer({ known, greeting: ${JSON.stringify(GREETING)} }).port);`;
+    await using child = Bun.spawn([process.execPath, "-e", script], {
+      env: {
+        ...process.env,
+        NODE_TLS_REJECT_UNAUTHORIZED: "0",
+        SSL_CERT_FILE: folder.join("ca.pem"),
+        NODE_EXTRA_CA_CERTS: folder.join("ca.pem"),
+      },
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    const { value } = await child.stdout.getReader().read();
+    const port = Number(Buffer.from(value ?? []).toString());
+    const stolen = { ...other, keyPem: newIdentity().keyPem };
+    const got: string[] = [];
+    for (const shown of [stolen, undefined, newIdentity(), other]) {
+      const enough = (report: { application: Buffer }): boolean => report.application.length >= GREETING.length;
+      const report = await tlsClient({ port }, { alpn: ALPN, enough, ...(shown === undefined ? {} : { shown }) });
+      got.push(`${report.application}`);
+    }
+    expect(got).toEqual(["", "", "", GREETING]);
+  });
+
   test("on a unix socket too", async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, "s");

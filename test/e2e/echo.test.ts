@@ -1,0 +1,187 @@
+import { describe, expect, test } from "bun:test";
+import { createServer, type Server } from "node:net";
+import { codeAt, otherServer, start } from "../helpers/child.ts";
+import { Relay } from "../helpers/relay.ts";
+import { events, resultOf, sock } from "../helpers/run.ts";
+import { serve } from "../helpers/serve.ts";
+import { until } from "../helpers/until.ts";
+
+/** A listener on loopback that treats each connection as `meet` says; its port. */
+async function listener(meet: Parameters<Server["on"]>[1]): Promise<AsyncDisposable & { port: number }> {
+  const server = createServer().on("connection", meet).listen(0, "127.0.0.1");
+  await until(() => server.listening);
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { port, [Symbol.asyncDispose]: async () => void server.close() };
+}
+
+async function figures(args: string[], env: Record<string, string>) {
+  const ran = await sock(["echo", ...args, "--json"], { env });
+  return { ...ran, result: resultOf(ran.stdout) };
+}
+
+describe("text", () => {
+  test("words, and with --json an event each", async () => {
+    await using server = await serve();
+    const env = { SOCK_JOIN_W: server.join };
+    expect(await sock(["echo", "w", "hello", "wörld"], { env })).toEqual({ stdout: "hello wörld\n", stderr: "", status: 0, signal: null });
+    const ran = await sock(["echo", "w", "hi", "--json"], { env });
+    expect(events(ran.stdout)).toMatchObject([
+      { type: "echo", bytes: 2, text: "hi", rtt_us: expect.any(Number) },
+      { type: "result", status: 0 },
+    ]);
+  });
+
+  const INPUTS: [string, Uint8Array<ArrayBuffer>, Uint8Array][] = [
+    ["lines", Buffer.from("one\n\nthree\n"), Buffer.from("one\n\nthree\n")],
+    ["a last line without its end", Buffer.from("one\ntwo"), Buffer.from("one\ntwo\n")],
+    ["bytes that are no text", Buffer.from([0, 255, 10, 0xc4, 0xe3, 13, 10, 27, 91]), Buffer.from([0, 255, 10, 0xc4, 0xe3, 13, 10, 27, 91, 10])],
+    ["a line of 300 kB", Buffer.concat([Buffer.alloc(300_000, "ab"), Buffer.from("\n")]), Buffer.concat([Buffer.alloc(300_000, "ab"), Buffer.from("\n")])],
+    ["nothing", Buffer.alloc(0), Buffer.alloc(0)],
+  ];
+  for (const [what, sent, back] of INPUTS) {
+    test(`piped: ${what}`, async () => {
+      await using server = await serve();
+      await using child = await start(["echo"], { env: { SOCK_JOIN: server.join }, stdin: new Blob([sent]) });
+      expect(await child.ended()).toBe(0);
+      expect(child.bytes().equals(back)).toBe(true);
+    });
+  }
+
+  test("-i on a terminal: each line comes back when it was typed, escaped; Ctrl-D ends it", async () => {
+    await using server = await serve();
+    await using child = await start(["echo", "-i"], { env: { SOCK_JOIN: server.join }, terminal: true });
+    child.type("first\r");
+    // once as the terminal's own echo, once from the server
+    await until(() => child.stdout().split("first").length > 2, "the first line");
+    child.type("a\x16\x07b\r");
+    await until(() => child.stdout().includes("\\x07") || child.stdout().includes("\\u0007"), "the escaped one");
+    child.type("\x04");
+    expect(await child.ended()).toBe(0);
+  });
+
+  test("-i ends by itself when the key is revoked or the server goes, while nobody types", async () => {
+    await using server = await serve();
+    const join = (await sock(["invite", "--direct", "--name", "ci"], { home: server.home })).stdout;
+    await using child = await start(["echo", "-i", "--json"], { pipe: true, env: { SOCK_JOIN: join } });
+    await using other = await start(["echo", "-i", "--json"], { pipe: true, env: { SOCK_JOIN: server.join } });
+    for (const one of [child, other]) {
+      if (typeof one.process.stdin === "object") void one.process.stdin.write("x\n");
+      await until(() => one.stdout().includes('"echo"'), "the session");
+    }
+    await sock(["revoke", "ci"], { home: server.home });
+    expect(await child.ended()).toBe(4);
+    expect(resultOf(child.stdout())).toMatchObject({ code: "revoked" });
+    await server.stop();
+    expect(await other.ended()).toBe(6);
+    expect(resultOf(other.stdout())).toMatchObject({ code: "draining" });
+  });
+});
+
+describe("measuring", () => {
+  test("the result is a contract", async () => {
+    await using server = await serve();
+    const { result, status, stdout } = await figures(["--count", "500", "--size", "1000", "--conns", "4"], { SOCK_JOIN: server.join });
+    expect(status).toBe(0);
+    expect(events(stdout)).toHaveLength(1);
+    const number = expect.any(Number);
+    expect(result).toEqual({
+      type: "result", schema: 1, sock: expect.any(String), status: 0, host: "127.0.0.1",
+      size: 1000, connections: 4, count: 500, complete: true, done: 500, seconds: number, per_second: number,
+      rtt_us: { min: number, mean: number, p50: number, p90: number, p99: number, p99_9: null, max: number, n: 500 },
+      verdict: { met: true, missed: [] },
+    });
+    const { min, mean, p50, p90, p99, max } = result["rtt_us"] as Record<string, number>;
+    const order = [min, p50, p90, p99, max].map(Number);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(Number(mean)).toBeWithin(Number(min), Number(max) + 1);
+  });
+
+  test("thresholds: status 0 when met, 3 and which one when missed or unknown", async () => {
+    await using server = await serve();
+    const env = { SOCK_JOIN: server.join };
+    const met = await figures(["--count", "1000", "--max-p50", "5s", "--max-p99.9", "5s", "--max-rtt", "5s", "--min-rate", "1"], env);
+    expect(met.result).toMatchObject({ status: 0, verdict: { met: true, missed: [] } });
+    const missed = await figures(["--count", "10", "--max-p99", "0.001ms", "--max-rtt", "5s", "--min-rate", "100000000"], env);
+    expect(missed.result).toMatchObject({ status: 3, complete: true, verdict: { met: false, missed: [{ name: "max_p99", limit: 1, unit: "us", value: expect.any(Number) }, { name: "min_rate" }] } });
+    const unknown = await figures(["--count", "999", "--max-p99.9", "5s"], env);
+    expect(unknown.result).toMatchObject({ status: 3, verdict: { met: false, missed: [{ name: "max_p99_9", value: null }] } });
+    const person = await sock(["echo", "--count", "10", "--max-p99", "0.001ms", "--max-rtt", "5s"], { env });
+    expect(person.stdout).toMatch(/MISSED +max-p99/);
+    expect(person.stdout).toMatch(/met +max-rtt/);
+  });
+
+  test("a delay of the network is in the figures", async () => {
+    await using server = await serve();
+    await using relay = await Relay.start(server.port);
+    relay.faults.down.delayMs = 40;
+    const { result } = await figures(["--count", "5"], { SOCK_JOIN: codeAt(server.join, relay.port) });
+    expect((result["rtt_us"] as Record<string, number>)["min"]).toBeWithin(39_000, 400_000);
+  });
+
+  test("a server that goes in the middle leaves what was measured, status 6", async () => {
+    await using server = await serve();
+    await using relay = await Relay.start(server.port);
+    await using child = await start(["echo", "--count", "100000000", "--json", "--max-p99", "10s"], { env: { SOCK_JOIN: codeAt(server.join, relay.port) } });
+    await until(() => relay.bytes.down > 100_000, "some round trips");
+    relay.cutAll();
+    expect(await child.ended()).toBe(6);
+    const result = resultOf(child.stdout());
+    expect(result).toMatchObject({ complete: false, code: "lost", rtt_us: { n: result["done"] } });
+    expect(result["done"]).toBeGreaterThan(100);
+  });
+
+  test("what can't be measured is status 2", async () => {
+    await using server = await serve();
+    for (const args of [["--count", "0"], ["--count", "x"], ["--size", "1MiB1"], ["--size", "1025KiB"], ["--conns", "0"], ["--max-p98", "1s"]]) {
+      expect([args, (await sock(["echo", ...args], { env: { SOCK_JOIN: server.join } })).status]).toEqual([args, 2]);
+    }
+  });
+});
+
+describe("who does not answer", () => {
+  test("refused, silent and over the time differ in words, all are status 6", async () => {
+    await using server = await serve();
+    await using silent = await listener(() => undefined);
+    const at = (port: number) => ({ SOCK_JOIN: codeAt(server.join, port) });
+    const refused = await figures(["--count", "1"], at(1));
+    expect(refused.result).toMatchObject({ status: 6, code: "refused", hint: expect.any(String) });
+    const began = performance.now();
+    const none = await figures(["--count", "1", "--connect-timeout", "300ms"], at(silent.port));
+    expect(none.result).toMatchObject({ status: 6, code: "silent", hint: expect.any(String) });
+    expect(performance.now() - began).toBeWithin(300, 2500);
+    expect(none.result["message"]).not.toBe(refused.result["message"]);
+    const timeout = await figures(["--count", "100000000", "--timeout", "500ms"], { SOCK_JOIN: server.join });
+    expect(timeout.result).toMatchObject({ status: 6, code: "timeout", complete: false });
+    expect(timeout.result["done"]).toBeGreaterThan(0);
+  });
+
+  test("an HTTP server, an SSH banner, another sock: status 5", async () => {
+    await using http = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
+    await using ssh = await listener((socket: import("node:net").Socket) => {
+      socket.on("error", () => undefined);
+      socket.write("SSH-2.0-OpenSSH_9.9\r\n");
+    });
+    await using server = await serve();
+    for (const port of [http.port ?? 0, ssh.port]) {
+      const { result } = await figures(["--count", "1", "--connect-timeout", "3s"], { SOCK_JOIN: codeAt(server.join, port) });
+      expect(result).toMatchObject({ status: 5, code: "not-sock" });
+    }
+    const { result } = await figures(["--count", "1"], { SOCK_JOIN: otherServer(server.join) });
+    expect(result).toMatchObject({ status: 5, code: "wrong-server" });
+  });
+
+  test("--ready waits for a server that starts later, and no longer than it says", async () => {
+    const first = await serve();
+    const listen = [`127.0.0.1:${first.port}`];
+    const env = { SOCK_JOIN: (await sock(["invite", "--direct"], { home: first.home })).stdout };
+    await first.stop();
+    const none = await figures(["--count", "1", "--ready", "300ms"], env);
+    expect(none.result).toMatchObject({ status: 6, code: "refused" });
+    await using waiting = await start(["echo", "--count", "1", "--ready", "10s"], { env });
+    await using second = await serve({ home: first.home, listen });
+    expect(await waiting.ended()).toBe(0);
+    expect(second.port).toBe(first.port);
+    await first[Symbol.asyncDispose]();
+  });
+});
