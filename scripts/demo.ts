@@ -23,7 +23,7 @@ const clientEnv = { ...process.env, SOCK_HOME: join(folder, "client-state") };
 let server: ChildProcess | undefined;
 
 try {
-  server = spawn(SOCK, ["serve", drop, "--listen", "127.0.0.1:0", "--json"], {
+  server = spawn(SOCK, ["serve", drop, "--listen", "127.0.0.1:0", "--json", "-q"], {
     env: serverEnv,
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -125,7 +125,13 @@ async function echoText(context: Context, target: Target, text: string): Promise
 async function echoLines(context: Context, target: Target): Promise<void> {
   const session = await Session.open(target, sessionOptions(context));
   try {
-    for await (const line of lines(Bun.stdin.stream(), context.signal)) await oneEcho(context, session, line);
+    // who waits for a person must hear meanwhile that the server went, or took the key back
+    const over = new AbortController();
+    session.onEnd(() => over.abort());
+    const signal = AbortSignal.any([context.signal, over.signal]);
+    for await (const line of lines(Bun.stdin.stream(), signal)) await oneEcho(context, session, line);
+    if (context.signal.aborted) throw context.signal.reason;
+    if (over.signal.aborted) await session.failure();
   } finally {
     session.close();
   }
@@ -146,6 +152,7 @@ const NEWLINE = 10;
 /** A line longer than this is sent in pieces of it, bytes. */
 const LONGEST_LINE = 1024 * 1024;
 
+/** Ends at an abort too. */
 async function* lines(input: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const reader = input.getReader();
   const cancel = (): void => {
@@ -155,8 +162,7 @@ async function* lines(input: ReadableStream<Uint8Array>, signal: AbortSignal): A
   let held: Uint8Array = new Uint8Array(0);
   for (;;) {
     const { value, done } = await reader.read();
-    if (signal.aborted)
-      throw signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped");
+    if (signal.aborted) return;
     if (done) break;
     held = held.length === 0 ? value : Buffer.concat([held, value]);
     for (let end = held.indexOf(NEWLINE); end !== -1; end = held.indexOf(NEWLINE)) {

@@ -123,6 +123,16 @@ export class Session {
     }
   }
 
+  /** Called once when the connection is of no more use, however it ended. */
+  onEnd(listener: () => void): void {
+    this.channel.onFailure(listener);
+  }
+
+  /** Throws why the connection ended, in the server's words where it gave some; call it after `onEnd`'s call. */
+  async failure(): Promise<never> {
+    for (;;) await this.next();
+  }
+
   close(): void {
     this.channel.send({ type: "bye" });
     this.channel.end();

@@ -42,7 +42,9 @@ describe("text", () => {
   for (const [what, sent, back] of INPUTS) {
     test(`piped: ${what}`, async () => {
       await using server = await serve();
-      await using child = await start(["echo"], { env: { SOCK_JOIN: server.join }, stdin: new Blob([sent]) });
+      await using child = await start(["echo"], { env: { SOCK_JOIN: server.join }, pipe: true });
+      const { stdin } = child.process;
+      if (typeof stdin === "object") await Promise.all([stdin.write(sent), stdin.end()]);
       expect(await child.ended()).toBe(0);
       expect(child.bytes().equals(back)).toBe(true);
     });
