@@ -7,6 +7,7 @@ import { SockError, STATUS } from "../errors.ts";
 import { isMet, type Threshold, verdictOf } from "../measure/verdict.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes } from "../text/units.ts";
+import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
@@ -74,6 +75,9 @@ const args = {
 
 type EchoArgs = Args<typeof args>;
 
+/** Flags that make no sense without a measurement. */
+const MEASURING = ["count", "size", "conns", ...PERCENTILES.map(([name]) => name), "min-rate"] as const;
+
 export default defineVerb({
   meta: {
     name: "echo",
@@ -92,15 +96,21 @@ export default defineVerb({
   args,
   async run(context, given) {
     const target = resolveHost(given.host, context.env);
+    const measured = MEASURING.find((flag) => given[flag] !== undefined);
+    const sends = given.text.length > 0 || given.interactive;
+    if (sends && measured !== undefined) {
+      throw new SockError(
+        "usage",
+        `--${measured} measures, and text is not measured`,
+        "leave out one of the two",
+      );
+    }
     if (given.text.length > 0) return echoText(context, target, given.text.join(" "));
-    if (given.interactive || (!measures(given) && pipedIn())) return echoLines(context, target);
+    // a job's stdin may be a pipe that nobody meant: a flag that measures says what is wanted
+    if (sends || (measured === undefined && pipedIn())) return echoLines(context, target);
     return measure(context, target, given);
   },
 });
-
-function measures(given: EchoArgs): boolean {
-  return given.count !== undefined || given.size !== undefined || given.conns !== undefined;
-}
 
 /** A file or a pipe is text to send; a terminal or /dev/null is not. */
 function pipedIn(): boolean {
@@ -121,7 +131,7 @@ async function echoText(context: Context, target: Target, text: string): Promise
   }
 }
 
-/** Each line when it is there; a last one without its end too. */
+/** Each line when it is there; a last one without its end too. A pipe gets the bytes exactly as they were. */
 async function echoLines(context: Context, target: Target): Promise<void> {
   const session = await Session.open(target, sessionOptions(context));
   try {
@@ -129,7 +139,9 @@ async function echoLines(context: Context, target: Target): Promise<void> {
     const over = new AbortController();
     session.onEnd(() => over.abort());
     const signal = AbortSignal.any([context.signal, over.signal]);
-    for await (const line of lines(Bun.stdin.stream(), signal)) await oneEcho(context, session, line);
+    for await (const { bytes, ended } of lines(Bun.stdin.stream(), signal)) {
+      await oneEcho(context, session, bytes, ended);
+    }
     if (context.signal.aborted) throw context.signal.reason;
     if (over.signal.aborted) await session.failure();
   } finally {
@@ -137,44 +149,15 @@ async function echoLines(context: Context, target: Target): Promise<void> {
   }
 }
 
-async function oneEcho(context: Context, session: Session, bytes: Uint8Array): Promise<void> {
+async function oneEcho(context: Context, session: Session, bytes: Uint8Array, ended = true): Promise<void> {
   const started = performance.now();
   const back = await echo(session, bytes);
   const micros = Math.round((performance.now() - started) * 1000);
   const text = new TextDecoder().decode(back);
   context.json.emit({ type: "echo", bytes: back.length, text, rtt_us: micros });
   if (context.json.enabled) return;
-  const shown = isTerminal(1) ? new TextEncoder().encode(escapeForDisplay(text)) : back;
-  await context.ui.data(Buffer.concat([shown, Buffer.from("\n")]));
-}
-
-const NEWLINE = 10;
-/** A line longer than this is sent in pieces of it, bytes. */
-const LONGEST_LINE = 1024 * 1024;
-
-/** Ends at an abort too. */
-async function* lines(input: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const reader = input.getReader();
-  const cancel = (): void => {
-    reader.cancel().catch(() => undefined);
-  };
-  signal.addEventListener("abort", cancel, { once: true });
-  let held: Uint8Array = new Uint8Array(0);
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (signal.aborted) return;
-    if (done) break;
-    held = held.length === 0 ? value : Buffer.concat([held, value]);
-    for (let end = held.indexOf(NEWLINE); end !== -1; end = held.indexOf(NEWLINE)) {
-      yield held.subarray(0, end);
-      held = held.subarray(end + 1);
-    }
-    if (held.length >= LONGEST_LINE) {
-      yield held;
-      held = new Uint8Array(0);
-    }
-  }
-  if (held.length > 0) yield held;
+  if (isTerminal(1)) await context.ui.data(`${escapeForDisplay(text)}\n`);
+  else await context.ui.data(ended ? Buffer.concat([back, Buffer.from("\n")]) : back);
 }
 
 async function measure(context: Context, target: Target, given: EchoArgs): Promise<number> {

@@ -59,7 +59,8 @@ export default defineVerb({
         const got = await get(session, remote.path, algorithm, (entry) => {
           progress = new Progress(context.ui, escapeForDisplay(remote.path), entry.length);
           const show = (bytes: number): void => progress?.update(bytes);
-          if (dest === "-") return streamDrain((bytes) => context.ui.data(bytes), algorithm, show);
+          if (dest === "-")
+            return streamDrain((bytes) => context.ui.lentData(bytes), entry.length, algorithm, show);
           const place = landLocally(dest, remote.path, sources.length > 1);
           landed = place.shown;
           const { verify, sync } = given;

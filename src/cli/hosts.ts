@@ -50,7 +50,14 @@ export default defineVerb({
             `${JSON.stringify(setting)} is not KEY=VALUE`,
             "address=HOST:PORT or encoding=gbk",
           );
-        hosts = [await setHost(folder, name, setting.slice(0, at), setting.slice(at + 1))];
+        hosts = [
+          await setHost(
+            folder,
+            name.replace(/:$/, "").toLowerCase(),
+            setting.slice(0, at),
+            setting.slice(at + 1),
+          ),
+        ];
       }
     }
     // never the secret

@@ -136,5 +136,8 @@ export async function eachFile<T extends { readonly word: string }>(
   const [first] = failures;
   if (first === undefined) return;
   const alike = failures.length === files.length && failures.every((error) => error.status === first.status);
-  throw new SockError(alike ? first.code : "some-failed", `${failures.length} of ${files.length} files failed`);
+  throw new SockError(
+    alike ? first.code : "some-failed",
+    `${failures.length} of ${files.length} files failed`,
+  );
 }

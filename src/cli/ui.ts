@@ -50,6 +50,13 @@ export class Ui {
     await this.stdout.write(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
   }
 
+  /** The same for memory that somebody else wants back: resolves when nothing of it waits to be written any more. */
+  async lentData(bytes: Uint8Array): Promise<void> {
+    await this.data(bytes);
+    await this.stdout.drain();
+    if (this.stdout.failure !== undefined) throw this.stdout.failure;
+  }
+
   /** Lines of a report that was asked for (a table, a list), to stdout. A failed write shows at the end of the run. */
   print(text: string): void {
     this.stdout.write(new TextEncoder().encode(`${safeLines(text)}\n`)).catch(() => undefined);

@@ -48,7 +48,10 @@ export function landLocally(dest: string, remotePath: string, several: boolean):
 /** A file that appears when it is whole and verified; undefined where it is there already and is to be skipped. */
 export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOptions): Drain | undefined {
   const { algorithm, onExists, verify, sync, pool, show } = options;
-  const root = Root.open(place.folder, { name: place.folder === "." ? "" : join(place.folder), writable: true });
+  const root = Root.open(place.folder, {
+    name: place.folder === "." ? "" : join(place.folder),
+    writable: true,
+  });
   let incoming: Incoming;
   try {
     const { mode, mtime: mtimeUs, length } = entry;
@@ -83,16 +86,23 @@ export function fileDrain(place: LocalPlace, entry: Entry, options: FileDrainOpt
   };
 }
 
-/** A stream that has no way back: what is wrong at the end shows in the exit status. */
+/**
+ * A stream that has no way back: what is wrong at the end shows in the exit status. `length` is what was announced, bytes.
+ * `write` must not resolve before it is done with the bytes: their memory is given back then.
+ */
 export function streamDrain(
   write: (bytes: Uint8Array) => Promise<void>,
+  length: number | null,
   algorithm: Digest,
   show: (bytes: number) => void,
 ): Drain {
-  const digester = createDigester(algorithm, null);
+  const digester = createDigester(algorithm, length);
   let written = 0;
   return {
     data: async (piece, release) => {
+      if (length !== null && written + piece.length > length) {
+        throw new SockError("changed", "more bytes came than were announced", "did it grow meanwhile?");
+      }
       await Promise.all([write(piece), digester.update(piece)]);
       written += piece.length;
       release?.();
@@ -101,7 +111,9 @@ export function streamDrain(
     end: async (bytes, digest) => {
       const own = await digester.digest();
       digester.close();
-      if (bytes !== written) throw new SockError("cut", `${written} of ${bytes} bytes arrived`);
+      if (bytes !== written || bytes !== (length ?? bytes)) {
+        throw new SockError("cut", `${written} of ${length ?? bytes} bytes arrived`);
+      }
       if (own !== digest)
         throw new SockError("differs", "what arrived is not what was read: the digests differ");
       return { digest: own, action: "new", name: "-" };

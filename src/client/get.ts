@@ -44,7 +44,7 @@ export async function get(
       await stop(session, entry, new SockError("exists", "is there already"));
       return { bytes: 0, digest: "", name: "", action: "skipped" };
     }
-    const end = await receive(session, entry, drain);
+    const end = await receive(session, entry, drain, path);
     const got = await drain.end(end.bytes, end.digest);
     channel.send({
       type: "done",
@@ -63,7 +63,7 @@ export async function get(
   }
 }
 
-async function receive(session: Session, entry: Entry, drain: Drain): Promise<End> {
+async function receive(session: Session, entry: Entry, drain: Drain, path: string): Promise<End> {
   for (;;) {
     const { message, frame } = await session.next();
     if (message.type === "data" && message.entry === entry.entry && frame.body !== undefined) {
@@ -73,7 +73,7 @@ async function receive(session: Session, entry: Entry, drain: Drain): Promise<En
     } else if (message.type === "abort") {
       throw new SockError(
         message.code,
-        `the server could not send it to its end (${message.code})`,
+        `${path}: the server could not send it to its end (${message.code})`,
         "try again",
       );
     } else {

@@ -58,8 +58,10 @@ export async function join(text: string, options: JoinOptions): Promise<Joined> 
     pin: code.pin,
     secret,
   });
+  const looked = await look({ ...target, name: host.name, secret }, options);
+  // only now: the same command again must find the same key, also when it was cut here
   dropPending(options.stateFolder, code);
-  return { host, ...(await look({ ...target, name: host.name, secret }, options)) };
+  return { host, ...looked };
 }
 
 async function enrol(session: Session, secret: Uint8Array): Promise<Enrolled> {

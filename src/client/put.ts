@@ -61,7 +61,7 @@ export async function put(session: Session, source: Source, to: string, options:
     // in this order: what comes after a refusal must not be taken for an answer to the next put
     await answer.finished();
     const done = await answer.done();
-    if (sent !== undefined && done.action !== "skipped") check(done, sent);
+    check(done, sent, onExists);
     return done;
   } finally {
     digester.close();
@@ -77,7 +77,15 @@ async function abort(session: Session, answer: Answer, thrown: unknown): Promise
   await answer.finished().catch(() => undefined);
 }
 
-function check(done: Done, sent: { bytes: number; digest: string }): void {
+/** The server's word counts only where it fits what was asked and sent. */
+function check(done: Done, sent: { bytes: number; digest: string } | undefined, onExists: OnExists): void {
+  const skips = done.action === "skipped";
+  if ((skips && onExists !== "skip") || (done.action === "renamed" && onExists !== "rename")) {
+    throw new SockError("protocol", `the server ${done.action} a file, and was not asked to`);
+  }
+  if (skips) return;
+  if (sent === undefined)
+    throw new SockError("protocol", "the server says that it has all, before all was sent");
   if (done.bytes === sent.bytes && done.digest === sent.digest) return;
   throw new SockError("differs", "the server published something else than what was sent", "send it again");
 }

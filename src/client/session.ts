@@ -71,7 +71,12 @@ export class Session {
       ...(signal === undefined ? {} : { signal }),
     });
     const channel = new Channel(connection);
-    signal?.addEventListener("abort", () => channel.fail(reasonOf(signal)), { once: true });
+    const abort = (): void => {
+      if (signal !== undefined) channel.fail(reasonOf(signal));
+      // who waits for a line that takes nothing any more would wait for ever
+      connection.terminate();
+    };
+    signal?.addEventListener("abort", abort, { once: true });
     channel.send({
       type: "hello",
       min: PROTOCOL_VERSION,

@@ -45,7 +45,7 @@ export const KNOWN_ADDRESS_MS = HOUR;
 export const MAX_KNOWN_ADDRESSES = 10_000;
 /** While others wait, TLS must be done this long after a socket's turn came, ms: less the more there are. */
 export const TLS_TURN_MS = 1 * SECOND;
-export const MIN_TLS_TURN_MS = 200;
+export const MIN_TLS_TURN_MS = 150;
 /** Most connections that wait for their turn; with one more the oldest is closed. */
 export const MAX_WAITING = 512;
 export const PING_INTERVAL_MS = 15 * SECOND;

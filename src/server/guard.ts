@@ -26,14 +26,18 @@ const SWEEP_MS = 50;
 /**
  * What sockets may cost before they have a session: few at a time in all and for one address, the others wait with TLS
  * not begun, and none lasts. Newest first: of those who have waited long most have given up, or never meant to speak.
+ * But every other place goes to the oldest: else one who is overtaken once may be overtaken for ever.
  */
 export class Guard implements Gate {
   readonly #now: () => number;
   readonly #entries = new Map<Candidate, Entry>();
   readonly #waiting: Entry[] = [];
+  /** By address: those whose turn came, and those that wait. */
   readonly #active = new Map<string, number>();
+  readonly #rivals = new Map<string, number>();
   readonly #known = new Map<string, number>();
   #started = 0;
+  #oldestNext = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** `now` in ms, monotonic. */
@@ -55,6 +59,7 @@ export class Guard implements Gate {
       return;
     }
     this.#waiting.push(entry);
+    add(this.#rivals, candidate.address, 1);
     if (this.#waiting.length > MAX_WAITING) this.#waiting[0]?.candidate.close();
   }
 
@@ -68,12 +73,10 @@ export class Guard implements Gate {
     if (entry === undefined) return;
     this.#entries.delete(candidate);
     if (entry.turn === undefined) {
-      this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+      this.#unqueue(this.#waiting.indexOf(entry));
     } else {
       this.#started -= 1;
-      const left = (this.#active.get(candidate.address) ?? 1) - 1;
-      if (left > 0) this.#active.set(candidate.address, left);
-      else this.#active.delete(candidate.address);
+      add(this.#active, candidate.address, -1);
     }
     if (session) this.#remember(candidate.address);
     this.#next();
@@ -85,15 +88,20 @@ export class Guard implements Gate {
     this.#timer = undefined;
   }
 
-  /** Closes what is over its time; closing comes back as `leave`. */
+  /** Closes what is over its time; closing comes back as `leave`. A turn ends only where somebody waits for its place. */
   sweep(): void {
     const now = this.#now();
-    const turnMs = Math.max(MIN_TLS_TURN_MS, TLS_TURN_MS / (1 + this.#waiting.length / 4));
-    for (const entry of [...this.#entries.values()]) {
+    const before = new Map(this.#rivals);
+    const all = this.#waiting.length;
+    // those who are closed leave the map, and that is all that happens to it
+    for (const entry of this.#entries.values()) {
+      const { candidate, proved, turn } = entry;
+      const full = this.#started >= MAX_UNAUTHORISED;
+      const rivals = full ? this.#waiting.length : this.#rivals.get(candidate.address);
+      const turnMs = TLS_TURN_MS / (1 + (full ? all : (before.get(candidate.address) ?? 0)));
+      const slow = !proved && turn !== undefined && now - turn >= Math.max(MIN_TLS_TURN_MS, turnMs);
       const late = now - entry.at >= AUTHORISE_DEADLINE_MS;
-      const slow =
-        this.#waiting.length > 0 && !entry.proved && entry.turn !== undefined && now - entry.turn >= turnMs;
-      if (late || slow) entry.candidate.close();
+      if (late || (slow && rivals !== undefined && rivals > 0)) candidate.close();
     }
   }
 
@@ -108,17 +116,24 @@ export class Guard implements Gate {
   #start(entry: Entry): void {
     entry.turn = this.#now();
     this.#started += 1;
-    this.#active.set(entry.candidate.address, (this.#active.get(entry.candidate.address) ?? 0) + 1);
+    add(this.#active, entry.candidate.address, 1);
     entry.candidate.start();
   }
 
   #next(): void {
-    for (let index = this.#waiting.length - 1; index >= 0 && this.#started < MAX_UNAUTHORISED; index--) {
+    const fits = ({ candidate }: Entry): boolean => this.#room(candidate.address);
+    while (this.#started < MAX_UNAUTHORISED) {
+      const index = this.#oldestNext ? this.#waiting.findIndex(fits) : this.#waiting.findLastIndex(fits);
       const entry = this.#waiting[index];
-      if (entry === undefined || !this.#room(entry.candidate.address)) continue;
-      this.#waiting.splice(index, 1);
+      if (entry === undefined) return;
+      this.#oldestNext = !this.#oldestNext;
+      this.#unqueue(index);
       this.#start(entry);
     }
+  }
+
+  #unqueue(index: number): void {
+    for (const { candidate } of this.#waiting.splice(index, 1)) add(this.#rivals, candidate.address, -1);
   }
 
   #remember(address: string): void {
@@ -129,4 +144,11 @@ export class Guard implements Gate {
       if (oldest.done !== true) this.#known.delete(oldest.value);
     }
   }
+}
+
+/** Counts; what falls to zero is forgotten. */
+function add(counts: Map<string, number>, address: string, change: number): void {
+  const count = (counts.get(address) ?? 0) + change;
+  if (count > 0) counts.set(address, count);
+  else counts.delete(address);
 }

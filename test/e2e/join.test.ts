@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { codeAt } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { serve, type Serving } from "../helpers/serve.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
+import { until } from "../helpers/until.ts";
 
 async function invite(server: Serving, ...args: string[]): Promise<string> {
   const ran = await sock(["invite", ...args], { home: server.home });
@@ -32,7 +33,9 @@ describe("join", () => {
     const joined = await join(await invite(server), home.path, "--as", "web1");
     expect(joined.result).toMatchObject({ status: 0, host: "web1", tcp: { works: true } });
     for (const host of [["web1"], ["WEB1"], []]) {
-      expect(await sock(["echo", ...host, "--count", "1", "-q"], { home: home.path })).toMatchObject({ status: 0 });
+      expect(await sock(["echo", ...host, "--count", "1", "-q"], { home: home.path })).toMatchObject({
+        status: 0,
+      });
     }
     expect(await sock(["put", "-", "web1:x"], { home: home.path, stdin: "x" })).toMatchObject({ status: 0 });
     expect(await sock(["get", ":x", "-"], { home: home.path })).toMatchObject({ status: 0, stdout: "x" });
@@ -66,11 +69,12 @@ describe("join", () => {
     expect((await join(nowhere, home.path)).status).toBe(6);
     const joined = await join(nowhere, home.path, "--at", `127.0.0.1:${server.port}`, "--as", "web1");
     expect(joined.result).toMatchObject({ status: 0 });
-    const set = (port: number) => sock(["hosts", "set", "web1", `address=127.0.0.1:${port}`], { home: home.path });
+    const set = (port: number, name = "web1") =>
+      sock(["hosts", "set", name, `address=127.0.0.1:${port}`], { home: home.path });
     const echo = async () => (await sock(["echo", "web1", "--count", "1"], { home: home.path })).status;
     expect(await set(other.port)).toMatchObject({ status: 0 });
     expect(await echo()).toBe(5);
-    expect(await set(server.port)).toMatchObject({ status: 0 });
+    expect(await set(server.port, "WEB1")).toMatchObject({ status: 0 });
     expect(await echo()).toBe(0);
     expect((await sock(["hosts", "set", "web1", "address=x:99999"], { home: home.path })).status).toBe(2);
     expect((await sock(["hosts", "set", "web9", "address=x:1"], { home: home.path })).status).toBe(7);
@@ -103,21 +107,33 @@ describe("join", () => {
 });
 
 describe("codes that don't fit", () => {
-  test("a direct code can't join, an enrol code can't be used", async () => {
+  test("a direct code can't join, an enrol code can't be used, and is not spent by that", async () => {
     await using home = await temporaryFolder();
     await using server = await serve();
     const direct = await join(await invite(server, "--direct"), home.path);
     expect(direct.result).toMatchObject({ status: 2, hint: expect.stringContaining("SOCK_JOIN") });
-    const enrol = await sock(["echo", "--json"], { env: { SOCK_JOIN: await invite(server) } });
-    expect(resultOf(enrol.stdout)).toMatchObject({ status: 4, hint: expect.stringContaining("--direct") });
+    const code = await invite(server);
+    for (const verb of [["echo"], ["put", "-", ":x"], ["get", ":x", "x"]]) {
+      const enrol = await sock([...verb, "--json"], { env: { SOCK_JOIN: code }, stdin: "x" });
+      expect(resultOf(enrol.stdout)).toMatchObject({ status: 4, hint: expect.stringContaining("--direct") });
+    }
+    expect((await join(code, home.path)).status).toBe(0);
   });
 
   test("cut, changed: status 2, and not a piece of it is repeated; broken over lines: works", async () => {
     await using home = await temporaryFolder();
     await using server = await serve();
     const code = await invite(server);
-    const changed = (at: number): string => code.slice(0, at) + (code[at] === "x" ? "y" : "x") + code.slice(at + 1);
-    for (const bad of [code.slice(0, -1), code.slice(0, 40), changed(20), changed(code.length - 1), "sock1_", "hello"]) {
+    const changed = (at: number): string =>
+      code.slice(0, at) + (code[at] === "x" ? "y" : "x") + code.slice(at + 1);
+    for (const bad of [
+      code.slice(0, -1),
+      code.slice(0, 40),
+      changed(20),
+      changed(code.length - 1),
+      "sock1_",
+      "hello",
+    ]) {
       const ran = await join(bad, home.path);
       expect([bad, ran.result]).toMatchObject([bad, { status: 2, code: "usage", hint: expect.any(String) }]);
       if (bad.length > 20) expect(ran.stdout + ran.stderr).not.toContain(bad.slice(6, 20));
@@ -141,9 +157,20 @@ describe("codes that don't fit", () => {
     expect(await echo({ SOCK_JOIN: `export SOCK_JOIN="${direct}"\r\n` })).toMatchObject({ status: 0 });
     expect(await echo({ SOCK_JOIN_FILE: home.join("code") })).toMatchObject({ status: 0 });
     expect(await echo({ SOCK_JOIN_EU: direct }, "eu")).toMatchObject({ status: 0, host: "eu" });
+    expect(await echo({ SOCK_JOIN_WEB_1: direct }, "web-1")).toMatchObject({ status: 0, host: "web-1" });
+    expect(await echo({ SOCK_JOIN_EU: "" }, "eu")).toMatchObject({ status: 4, code: "no-code" });
+    expect(await echo({ SOCK_JOIN_FILE: home.join("code") }, "file")).toMatchObject({ status: 7 });
     expect(await echo({ SOCK_JOIN_FILE: home.join("none") })).toMatchObject({ status: 7 });
-    expect(await echo({ SOCK_JOIN: "" })).toMatchObject({ status: 4, code: "no-code", hint: expect.stringContaining("fork") });
-    expect(await echo({})).toMatchObject({ status: 4, code: "no-code", hint: expect.stringContaining("sock join") });
+    expect(await echo({ SOCK_JOIN: "" })).toMatchObject({
+      status: 4,
+      code: "no-code",
+      hint: expect.stringContaining("fork"),
+    });
+    expect(await echo({})).toMatchObject({
+      status: 4,
+      code: "no-code",
+      hint: expect.stringContaining("sock join"),
+    });
   });
 });
 
@@ -165,7 +192,12 @@ test("a join that is cut anywhere can be repeated with the same code, and there 
       relay.faults[direction].cutAfter = Infinity;
       if (first.status !== 0) cut += 1;
       const again = first.status === 0 ? first : await join(code, home.path);
-      expect([direction, part, first.status, again.result]).toMatchObject([direction, part, first.status === 0 ? 0 : 6, { status: 0 }]);
+      expect([direction, part, first.status, again.result]).toMatchObject([
+        direction,
+        part,
+        first.status === 0 ? 0 : 6,
+        { status: 0 },
+      ]);
       expect(await sock(["echo", "--count", "1", "-q"], { home: home.path })).toMatchObject({ status: 0 });
       known += 1;
       expect(await keys(server)).toHaveLength(known);
@@ -173,3 +205,28 @@ test("a join that is cut anywhere can be repeated with the same code, and there 
   }
   expect(cut).toBeGreaterThan(12);
 }, 60_000);
+
+test("a join that is cut while it tries its new key can be repeated, and there is one key", async () => {
+  await using home = await temporaryFolder();
+  await using server = await serve();
+  await using relay = await Relay.start(server.port);
+  const code = codeAt(await invite(server), relay.port);
+  relay.faults.down.delayMs = 50;
+  const first = join(code, home.path);
+  await until(() => relay.accepted === 2, "the second connection");
+  relay.faults.down.cutAfter = 0;
+  expect((await first).status).toBe(6);
+  relay.faults.down.cutAfter = Infinity;
+  expect((await join(code, home.path)).result).toMatchObject({ status: 0 });
+  expect(await keys(server)).toHaveLength(1);
+  expect(await readdir(home.join("sock", "client", "pending"))).toEqual([]);
+});
+
+test("local is the server of this user on this machine", async () => {
+  await using server = await serve();
+  const echo = () => sock(["echo", "local", "hi"], { home: server.home });
+  expect(await echo()).toMatchObject({ status: 0, stdout: "hi\n" });
+  expect(await sock(["echo", "local", "hi"])).toMatchObject({ status: 7, stdout: "" });
+  await server.stop();
+  expect(await echo()).toMatchObject({ status: 7, stdout: "" });
+});

@@ -40,15 +40,18 @@ describe("a key", () => {
     expect(await readdir(folder.join("b"))).toEqual(["victim"]);
   });
 
-  test.skipIf(process.platform !== "linux")("with a range is refused from elsewhere, and told why", async () => {
-    await using server = await serve();
-    const env = await direct(server, "--cidr", "127.0.0.2/32");
-    const ran = await sock(["echo", "--count", "1", "--json"], { env });
-    expect(resultOf(ran.stdout)).toMatchObject({ status: 4, code: "wrong-address" });
-    const near = await direct(server, "--cidr", "10.0.0.0/8,127.0.0.0/30");
-    expect((await sock(["echo", "--count", "1"], { env: near })).status).toBe(0);
-    expect((await sock(["invite", "--cidr", "127.0.0.1/33"], { home: server.home })).status).toBe(2);
-  });
+  test.skipIf(process.platform !== "linux")(
+    "with a range is refused from elsewhere, and told why",
+    async () => {
+      await using server = await serve();
+      const env = await direct(server, "--cidr", "127.0.0.2/32");
+      const ran = await sock(["echo", "--count", "1", "--json"], { env });
+      expect(resultOf(ran.stdout)).toMatchObject({ status: 4, code: "wrong-address" });
+      const near = await direct(server, "--cidr", "10.0.0.0/8,127.0.0.0/30");
+      expect((await sock(["echo", "--count", "1"], { env: near })).status).toBe(0);
+      expect((await sock(["invite", "--cidr", "127.0.0.1/33"], { home: server.home })).status).toBe(2);
+    },
+  );
 
   test("expires", async () => {
     await using server = await serve();
@@ -74,7 +77,9 @@ describe("a key", () => {
   test("of 50 runners that start together serves all of them", async () => {
     await using server = await serve();
     const env = await direct(server);
-    const ran = await Promise.all(Array.from({ length: 50 }, () => sock(["echo", "--count", "5", "--json"], { env })));
+    const ran = await Promise.all(
+      Array.from({ length: 50 }, () => sock(["echo", "--count", "5", "--json"], { env })),
+    );
     expect(ran.map(({ status }) => status)).toEqual(ran.map(() => 0));
   }, 30_000);
 });
@@ -100,10 +105,17 @@ test("secrets are in no output, no argument, no environment of others", async ()
   await run(["hosts", "--json"]);
   await run(["hosts"]);
   const list = await sock(["clients", "--json"], { home: server.home });
-  const cmdline = process.platform === "linux" ? await readFile(`/proc/${server.process.pid}/cmdline`, "utf8") : "";
-  const listening = server.stdout().split("\n").filter((line) => !line.includes('"join"'));
+  const cmdline =
+    process.platform === "linux" ? await readFile(`/proc/${server.process.pid}/cmdline`, "utf8") : "";
+  const listening = server
+    .stdout()
+    .split("\n")
+    .filter((line) => !line.includes('"join"'));
   const all = [...said, list.stdout, cmdline, ...listening, server.stderr()].join("\n");
-  const host = await readFile(home.join("sock", "client", "hosts", (await readdir(home.join("sock", "client", "hosts")))[0] ?? ""), "utf8");
+  const host = await readFile(
+    home.join("sock", "client", "hosts", (await readdir(home.join("sock", "client", "hosts")))[0] ?? ""),
+    "utf8",
+  );
   const { secret } = JSON.parse(host) as { secret: string };
   expect(secret).toHaveLength(44);
   expect(all.length).toBeGreaterThan(1000);
@@ -114,7 +126,12 @@ describe("a pair for containers", () => {
   async function pair(port: number, ...args: string[]) {
     const ran = await sock(["invite", "--pair", "--host", `127.0.0.1:${port}`, ...args]);
     expect(ran.status).toBe(0);
-    return Object.fromEntries(ran.stdout.trim().split("\n").map((line) => line.split(/=(.*)/s, 2) as [string, string]));
+    return Object.fromEntries(
+      ran.stdout
+        .trim()
+        .split("\n")
+        .map((line) => line.split(/=(.*)/s, 2) as [string, string]),
+    );
   }
 
   /** A port that was free a moment ago. */
@@ -157,9 +174,15 @@ describe("a pair for containers", () => {
     const port = await freePort();
     const { SOCK_SERVE = "", SOCK_JOIN = "" } = await pair(port);
     await mkdir(home.join("data"));
-    await using server = await start(["serve", "data", "--listen", `127.0.0.1:${port}`], { home: home.path, env: { SOCK_SERVE } });
+    await using server = await start(["serve", "data", "--listen", `127.0.0.1:${port}`], {
+      home: home.path,
+      env: { SOCK_SERVE },
+    });
     await using client = await temporaryFolder();
-    const ran = await sock(["echo", "--ready", "5s", "--count", "3", "-q"], { home: client.path, env: { SOCK_JOIN } });
+    const ran = await sock(["echo", "--ready", "5s", "--count", "3", "-q"], {
+      home: client.path,
+      env: { SOCK_JOIN },
+    });
     expect(ran).toMatchObject({ status: 0 });
     expect([await readdir(client.path), await readdir(home.path)]).toEqual([[], ["data"]]);
     expect(server.process.exitCode).toBe(null);

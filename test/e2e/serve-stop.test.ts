@@ -37,7 +37,7 @@ describe("a server that is told to stop", () => {
     await using put = await slowPut(server, client, relay);
     const env = { SOCK_JOIN: server.join };
     await using idle = await start(["echo", "--json"], { pipe: true, env });
-    idle.process.stdin && typeof idle.process.stdin !== "number" && idle.process.stdin.write("one\n");
+    if (typeof idle.process.stdin === "object") void idle.process.stdin.write("one\n");
     await until(() => idle.stdout().includes("one"), "the idle session");
 
     server.process.kill("SIGTERM");

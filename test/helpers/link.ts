@@ -11,9 +11,18 @@ import { until } from "./until.ts";
 export const LOOPBACK: Address = { kind: "tcp", host: "127.0.0.1", port: 0 };
 const encoder = new TextEncoder();
 
-/** `greeting` is sent as soon as there is a session, so that a peer that should have none can be seen to get nothing. */
+/**
+ * `greeting` is sent as soon as there is a session, so that a peer that should have none can be seen to get nothing;
+ * with `remembers` false an address with a good session is treated as before.
+ */
 export function testServer(
-  options: { address?: Address; guard?: Guard; greeting?: string; known?: Identity } = {},
+  options: {
+    address?: Address;
+    guard?: Guard;
+    greeting?: string;
+    known?: Identity;
+    remembers?: boolean;
+  } = {},
 ) {
   const identity = newIdentity();
   const known = options.known ?? newIdentity();
@@ -35,7 +44,7 @@ export function testServer(
       return { ok: false, error: new SockError("unknown", "this server does not know that key") };
     },
     accept: (connection, _grant, candidate) => {
-      guard.leave(candidate, true);
+      guard.leave(candidate, options.remembers ?? true);
       noted.sessions.push(connection);
       if (options.greeting !== undefined) connection.write(encoder.encode(options.greeting));
     },

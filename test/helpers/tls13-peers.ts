@@ -157,7 +157,7 @@ export async function tlsServer(shown: Shown, alpn = "sock/1"): Promise<Impostor
   const server = createServer((socket) => {
     const report: ServerReport = { hello: 0, after: Buffer.alloc(0), opened: [], closed: false };
     reports.push(report);
-    void answer(new RecordStream(socket), shown, alpn, report).then(() => {
+    void answer(new RecordStream(socket), shown, alpn, report).finally(() => {
       report.closed = true;
       socket.destroy();
     });

@@ -124,7 +124,9 @@ describe("connect", () => {
   test("of several failures the impostor is named", async () => {
     await using impostor = await tlsServer(newIdentity());
     using other = foreign("HTTP/1.1 400 Bad Request\r\n\r\n");
-    expect(await rejectionOf(attempt([at(deadPort()), at(impostor.port), other.address]))).toBe("wrong-server");
+    expect(await rejectionOf(attempt([at(deadPort()), at(impostor.port), other.address]))).toBe(
+      "wrong-server",
+    );
   });
 
   test("the same server under several addresses: one session, whoever wins", async () => {

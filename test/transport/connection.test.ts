@@ -90,7 +90,7 @@ describe("connection", () => {
     const own = collect(client);
     session.pause();
     client.write(new Uint8Array(MOST_IN_KERNEL));
-    const waiting = [client.flushed(), client.drained()];
+    const waiting = [client.flushed(), client.drained()].map((wait) => Promise.resolve(wait));
     session.terminate();
     const began = performance.now();
     await Promise.all(waiting);

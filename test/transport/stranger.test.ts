@@ -51,7 +51,7 @@ describe("strangers", () => {
         enough: ({ application }) => application.length >= GREETING.length,
       },
     );
-    expect(`${report.application}`).toBe(GREETING);
+    expect(report.application.toString()).toBe(GREETING);
     expect(server.noted).toMatchObject({ decided: 1, strangers: [] });
     const session = server.noted.sessions[0];
     await until(() => session?.bytesIn === hello.length);
@@ -67,20 +67,26 @@ describe("strangers", () => {
     expect(report.after).toEqual([]);
   });
 
-  const CLIENTS: [what: string, options: (server: TestServer) => ClientOptions][] = [
-    ["a stolen certificate", ({ known }) => ({ shown: { ...known, keyPem: other.keyPem }, alpn: ALPN })],
-    ["no certificate", () => ({ alpn: ALPN })],
-    ["TLS 1.2", ({ known }) => ({ shown: known, alpn: ALPN, versions: [0x0303] })],
-    ["TLS 1.2 and 1.1", ({ known }) => ({ shown: known, alpn: ALPN, versions: [0x0303, 0x0302] })],
-    ["another ALPN", ({ known }) => ({ shown: known, alpn: "h2" })],
-    ["an ALPN that begins like ours", ({ known }) => ({ shown: known, alpn: "sock/10" })],
-    ["no ALPN", ({ known }) => ({ shown: known })],
+  /** Alerts: decrypt_error 51, protocol_version 70, no_application_protocol 120; RFC 8446 section 6.2. */
+  const CLIENTS: [what: string, alerts: number[], options: (server: TestServer) => ClientOptions][] = [
+    [
+      "a stolen certificate",
+      [51],
+      ({ known }) => ({ shown: { ...known, keyPem: other.keyPem }, alpn: ALPN }),
+    ],
+    ["no certificate", [], () => ({ alpn: ALPN })],
+    ["TLS 1.2", [70], ({ known }) => ({ shown: known, alpn: ALPN, versions: [0x0303] })],
+    ["TLS 1.2 and 1.1", [70], ({ known }) => ({ shown: known, alpn: ALPN, versions: [0x0303, 0x0302] })],
+    ["another ALPN", [120], ({ known }) => ({ shown: known, alpn: "h2" })],
+    ["an ALPN that begins like ours", [120], ({ known }) => ({ shown: known, alpn: "sock/10" })],
+    ["no ALPN", [], ({ known }) => ({ shown: known })],
   ];
-  test.each(CLIENTS)("%s: nothing but alerts, and decide is not asked", async (_what, options) => {
+  test.each(CLIENTS)("%s: nothing but alerts, and decide is not asked", async (_what, alerts, options) => {
     using server = testServer({ greeting: GREETING });
     const report = await tlsClient({ port: server.port }, { early: hello, ...options(server) });
     expect(report.application.length).toBe(0);
     expect(report.after).toEqual([]);
+    expect(report.alerts).toEqual(alerts);
     await until(() => server.noted.strangers.length === 1);
     await unharmed(server);
   });
@@ -180,9 +186,13 @@ describe("strangers", () => {
     const stolen = { ...other, keyPem: newIdentity().keyPem };
     const got: string[] = [];
     for (const shown of [stolen, undefined, newIdentity(), other]) {
-      const enough = (report: { application: Buffer }): boolean => report.application.length >= GREETING.length;
-      const report = await tlsClient({ port }, { alpn: ALPN, enough, ...(shown === undefined ? {} : { shown }) });
-      got.push(`${report.application}`);
+      const enough = (report: { application: Buffer }): boolean =>
+        report.application.length >= GREETING.length;
+      const report = await tlsClient(
+        { port },
+        { alpn: ALPN, enough, ...(shown === undefined ? {} : { shown }) },
+      );
+      got.push(report.application.toString());
     }
     expect(got).toEqual(["", "", "", GREETING]);
   });

@@ -6,7 +6,7 @@ import { connect } from "../../src/transport/connect.ts";
 import { rejectionOf } from "../helpers/codes.ts";
 import { link, testServer } from "../helpers/link.ts";
 import { Relay } from "../helpers/relay.ts";
-import { splitRecords, RECORD } from "../helpers/tls13.ts";
+import { EXTENSION, MESSAGE, parseHello, RECORD, splitMessages, splitRecords } from "../helpers/tls13.ts";
 import { type Impostor, type Shown, tlsServer } from "../helpers/tls13-peers.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
@@ -37,7 +37,7 @@ describe("wrong server", () => {
     const report = await onlyReport(server);
     const said = report.opened
       .filter(({ type }) => type === RECORD.application)
-      .map(({ content }) => `${content}`);
+      .map(({ content }) => content.toString());
     expect(said).toEqual(["hello"]);
     expect(Buffer.concat(report.opened.map(({ content }) => content)).includes(client.spki)).toBe(true);
   });
@@ -165,6 +165,10 @@ describe("wrong server", () => {
     const { records, rest } = splitRecords(Buffer.concat(seen));
     expect(rest.length).toBe(0);
     expect(records.map(({ type }) => type)).toEqual([RECORD.handshake]);
+    const [message] = splitMessages(records[0]?.body ?? Buffer.alloc(0));
+    const { extensions } = parseHello(message?.body ?? Buffer.alloc(0), MESSAGE.clientHello);
+    // one version, TLS 1.3, and two bytes for each
+    expect(extensions.get(EXTENSION.versions)?.toString("hex")).toBe("020304");
     for (const secret of [client.spki, client.spkiHash, genuine.spkiHash, genuine.spki]) {
       expect(records[0]?.raw.includes(secret)).toBe(false);
     }

@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { events, resultOf, sock } from "../helpers/run.ts";
+import { serve, type Serving } from "../helpers/serve.ts";
+import { temporaryFolder, type TemporaryFolder } from "../helpers/temp.ts";
+import { treeOf } from "../helpers/tree.ts";
+
+let root: TemporaryFolder;
+let here: TemporaryFolder;
+let server: Serving;
+let run: (...args: string[]) => ReturnType<typeof sock>;
+
+beforeAll(async () => {
+  root = await temporaryFolder();
+  here = await temporaryFolder();
+  server = await serve({ args: [root.path] });
+  run = (...args) => sock(args, { home: here.path, env: { SOCK_JOIN: server.join } });
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await root[Symbol.asyncDispose]();
+  await here[Symbol.asyncDispose]();
+});
+
+/** Only files, by path. */
+const files = (folder: TemporaryFolder): string[] =>
+  Object.entries(treeOf(folder.path))
+    .filter(([, kind]) => kind !== "folder")
+    .map(([path]) => path)
+    .sort();
+
+async function empty(folder: TemporaryFolder): Promise<void> {
+  for (const name of Object.keys(treeOf(folder.path)))
+    await rm(folder.join(name), { recursive: true, force: true });
+}
+
+describe("where a put lands, the first time and the second", () => {
+  const CASES: [target: string, lands: string][] = [
+    ["", "t"],
+    ["x", "x"],
+    ["x/", "x/t"],
+    ["x/y/z", "x/y/z"],
+    ["x/y/z/", "x/y/z/t"],
+    ["dir", "dir/t"],
+    ["dir/", "dir/t"],
+    ["dir/sub/", "dir/sub/t"],
+    ["t", "t"],
+  ];
+  for (const [target, lands] of CASES) {
+    test(`put t :${target}`, async () => {
+      await empty(root);
+      await mkdir(root.join("dir"));
+      await writeFile(here.join("t"), "t");
+      for (const action of ["new", "replaced"]) {
+        const put = await run("put", "t", `:${target}`, "--json");
+        expect(put.status).toBe(0);
+        expect(events(put.stdout)[0]).toMatchObject({ action, path: `127.0.0.1:${lands}` });
+        expect(files(root)).toEqual([lands]);
+      }
+    });
+  }
+
+  test("several go into a folder, with / or without; a host's name needs no colon", async () => {
+    await empty(root);
+    await writeFile(here.join("t"), "t");
+    await writeFile(here.join("u"), "u");
+    expect(await run("put", "t", "u", ":both")).toMatchObject({ status: 0 });
+    expect(await run("put", "t", "u", ":both/")).toMatchObject({ status: 0 });
+    expect(files(root)).toEqual(["both/t", "both/u"]);
+    expect(await run("put", "t", ":both/t/u")).toMatchObject({ status: 1 });
+    expect(await run("put", "t", ":both/t/")).toMatchObject({ status: 1 });
+    expect(files(root)).toEqual(["both/t", "both/u"]);
+  });
+
+  test("one of three is missing: the others arrive, status 10, and the result says so", async () => {
+    await empty(root);
+    const put = await run("put", "t", "missing", "u", ":both", "--json");
+    expect(put.status).toBe(10);
+    expect(resultOf(put.stdout)).toMatchObject({ status: 10, code: "some-failed", files: 2 });
+    const failed = events(put.stdout).filter((event) => event["action"] === "failed");
+    expect(failed).toMatchObject([{ type: "file", path: "missing", code: "not-found" }]);
+    expect(files(root)).toEqual(["both/t", "both/u"]);
+  });
+});
+
+describe("where a get lands, the first time and the second", () => {
+  const CASES: [words: string[], lands: string[]][] = [
+    [[":f"], ["f"]],
+    [[":d/g"], ["g"]],
+    [[":f", "x"], ["x"]],
+    [[":f", "x/"], ["x/f"]],
+    [[":f", "x/y"], ["x/y"]],
+    [[":f", "dir"], ["dir/f"]],
+    [[":f", "."], ["f"]],
+    [
+      [":f", ":d/g", "two"],
+      ["two/f", "two/g"],
+    ],
+    [
+      [":f", ":d/g"],
+      ["f", "g"],
+    ],
+  ];
+  for (const [words, lands] of CASES) {
+    test(`get ${words.join(" ")}`, async () => {
+      await using client = await temporaryFolder();
+      await mkdir(root.join("d"), { recursive: true });
+      await mkdir(client.join("dir"));
+      await writeFile(root.join("f"), "f");
+      await writeFile(root.join("d", "g"), "g");
+      for (const action of ["new", "replaced"]) {
+        const options = { cwd: client.path, env: { SOCK_JOIN: server.join } };
+        const get = await sock(["get", ...words, "--json"], options);
+        expect(get.status).toBe(0);
+        const said = events(get.stdout).filter(({ type }) => type === "file");
+        expect(said.map((event) => [event["path"], event["action"]])).toEqual(
+          lands.map((path) => [path, action]),
+        );
+        expect(files(client)).toEqual(lands);
+      }
+    });
+  }
+});
+
+describe("--on-exists", () => {
+  const CASES: [how: string, status: number, action: string, there: string, beside: string | undefined][] = [
+    ["replace", 0, "replaced", "new", undefined],
+    ["refuse", 12, "", "old", undefined],
+    ["skip", 0, "skipped", "old", undefined],
+    ["rename", 0, "renamed", "old", "new"],
+  ];
+  for (const [how, status, action, there, beside] of CASES) {
+    const said = action === "" ? [] : [action];
+    const actions = (stdout: string) =>
+      events(stdout)
+        .filter(({ type }) => type === "file")
+        .map((event) => event["action"]);
+
+    test(`put ${how}`, async () => {
+      await empty(root);
+      await writeFile(root.join("e"), "old");
+      await writeFile(here.join("n"), "new");
+      const put = await run("put", "n", ":e", "--on-exists", how, "--json");
+      expect([put.status, actions(put.stdout)]).toEqual([status, said]);
+      const skipped = how === "skip" ? 1 : 0;
+      expect(resultOf(put.stdout)).toMatchObject({ status, skipped, files: status === 0 ? 1 - skipped : 0 });
+      expect(await readFile(root.join("e"), "utf8")).toBe(there);
+      expect(await readFile(root.join("e.new"), "utf8").catch(() => undefined)).toBe(beside);
+      expect(files(root)).toEqual(beside === undefined ? ["e"] : ["e", "e.new"]);
+      // where nothing stands, all four are the same
+      const fresh = await run("put", "n", ":fresh", "--on-exists", how, "--json");
+      expect([fresh.status, actions(fresh.stdout)]).toEqual([0, ["new"]]);
+    });
+
+    test(`get ${how}`, async () => {
+      await using client = await temporaryFolder();
+      await writeFile(root.join("r"), "new");
+      await writeFile(client.join("e"), "old");
+      const options = { cwd: client.path, env: { SOCK_JOIN: server.join } };
+      const get = await sock(["get", ":r", "e", "--on-exists", how, "--json"], options);
+      expect([get.status, actions(get.stdout)]).toEqual([status, said]);
+      expect(await readFile(client.join("e"), "utf8")).toBe(there);
+      expect(files(client)).toEqual(beside === undefined ? ["e"] : ["e", "e.new"]);
+      const fresh = await sock(["get", ":r", "fresh", "--on-exists", how, "--json"], options);
+      expect([fresh.status, actions(fresh.stdout)]).toEqual([0, ["new"]]);
+    });
+  }
+
+  test("a folder is never replaced by a file", async () => {
+    await empty(root);
+    await mkdir(root.join("n", "n"), { recursive: true });
+    await writeFile(here.join("n"), "new");
+    for (const how of ["replace", "refuse", "skip", "rename"]) {
+      // :n is a folder, so this is n/n, which is one too
+      expect(await run("put", "n", ":n", "--on-exists", how)).toMatchObject({ status: 1 });
+    }
+    expect(treeOf(root.path)).toEqual({ n: "folder", "n/n": "folder" });
+  });
+
+  test("refuse, twice at once: exactly one wins", async () => {
+    await empty(root);
+    const puts = Array.from({ length: 6 }, () => run("put", "n", ":one", "--on-exists", "refuse"));
+    const statuses = (await Promise.all(puts)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([0, 12, 12, 12, 12, 12]);
+    expect(files(root)).toEqual(["one"]);
+  });
+});
