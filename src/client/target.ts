@@ -1,5 +1,6 @@
 /** Words that name something on another machine, scp's way: `web1:path`, `:path` on the default host. */
 import { SockError } from "../errors.ts";
+import { MAX_PATH_BYTES } from "../protocol/constants.ts";
 
 export type TargetWord =
   /** `host` undefined: the default host. The path has no leading slash; "" is the served root. */
@@ -10,7 +11,7 @@ export type TargetWord =
   /** No colon: a host or a local path; only the verb knows. */
   | { kind: "word"; word: string };
 
-/** @throws SockError `usage` for a remote path that can't be meant so, with the one that was */
+/** @throws SockError `usage` for a remote path that can't be meant so, with the one that was; `bad-name` for one too long */
 export function splitTarget(word: string, platform: NodeJS.Platform = process.platform): TargetWord {
   if (/^(tcp|udp):\/\//i.test(word) || /^unix:/i.test(word)) return { kind: "url", url: word };
   const colon = word.indexOf(":");
@@ -28,6 +29,9 @@ export function splitTarget(word: string, platform: NodeJS.Platform = process.pl
 }
 
 function remotePath(host: string, path: string, platform: NodeJS.Platform): string {
+  if (new TextEncoder().encode(path).length > MAX_PATH_BYTES) {
+    throw new SockError("bad-name", `the path is longer than ${MAX_PATH_BYTES} bytes`);
+  }
   const windows = platform === "win32" && path.includes("\\");
   if (!windows && !path.startsWith("/")) return path;
   const meant = (windows ? path.replaceAll("\\", "/") : path).replace(/^\/+/, "");
