@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
 import { createDigester } from "../files/digest.ts";
+import { fsFailure } from "../files/failure.ts";
 import { Incoming } from "../files/incoming.ts";
 import { sweepPartials } from "../files/partials.ts";
 import { showPath } from "../files/names.ts";
@@ -40,7 +41,7 @@ export function landLocally(dest: string, remotePath: string, several: boolean):
   try {
     mkdirSync(folder, { recursive: true });
   } catch (cause) {
-    throw new SockError("permission", `can't make the folder ${folder}`, undefined, { cause });
+    throw fsFailure(cause, folder);
   }
   return { folder, name: own, shown: folder === "." ? own : join(folder, own) };
 }

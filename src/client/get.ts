@@ -36,7 +36,7 @@ export async function get(
   session.require("get");
   const { channel } = session;
   channel.send({ type: "get", path, digest });
-  const entry = await expect(session, "entry");
+  const entry = await expectEntry(session);
   let drain: Drain | undefined;
   try {
     drain = open(entry);
@@ -54,7 +54,7 @@ export async function get(
       action: got.action,
       path,
     });
-    await expect(session, "result");
+    await expectResult(session);
     return { bytes: end.bytes, ...got };
   } catch (thrown) {
     await drain?.discard();
@@ -86,6 +86,11 @@ async function receive(session: Session, entry: Entry, drain: Drain, path: strin
 async function stop(session: Session, entry: Entry, thrown: unknown): Promise<void> {
   if (session.channel.failure !== undefined) return;
   const { code, message } = asSockError(thrown);
+  if (code === "protocol" || code === "changed" || code === "cut" || code === "differs") {
+    // it did what no server of ours does: nothing more of it is worth reading
+    session.channel.refuse(asSockError(thrown));
+    return;
+  }
   session.channel.send({ type: "stop", entry: entry.entry, code, message });
   const late = new SockError("lost", "the server goes on with what is not wanted any more");
   const timer = setTimeout(() => session.channel.fail(late), PASS_OVER_MS);
@@ -100,8 +105,15 @@ async function stop(session: Session, entry: Entry, thrown: unknown): Promise<vo
   }
 }
 
-async function expect<T extends "entry" | "result">(session: Session, type: T) {
+async function expectEntry(session: Session): Promise<Entry> {
   const { message } = await session.next();
-  if (message.type === type) return message as Extract<typeof message, { type: T }>;
-  throw new SockError("protocol", `the server sent ${message.type} where ${type} was due`);
+  if (message.type === "entry") return message;
+  throw new SockError("protocol", `the server sent ${message.type} where a file was due`);
+}
+
+async function expectResult(session: Session): Promise<void> {
+  const { message } = await session.next();
+  if (message.type !== "result") {
+    throw new SockError("protocol", `the server sent ${message.type} where the result was due`);
+  }
 }

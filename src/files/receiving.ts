@@ -127,16 +127,20 @@ export class Receiving {
   }
 
   #submit(piece: Piece): void {
-    this.#lastHash = this.#digester.update(piece.bytes).then(
-      () => {
-        this.#hashed += piece.bytes.length;
-      },
-      (thrown: unknown) => this.#fail(thrown),
-    );
+    this.#lastHash = this.#hash(piece);
     this.#pending.push(piece);
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
+  }
+
+  async #hash(piece: Piece): Promise<void> {
+    try {
+      await this.#digester.update(piece.bytes);
+      this.#hashed += piece.bytes.length;
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
   }
 
   async #write(): Promise<void> {

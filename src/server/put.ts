@@ -6,7 +6,7 @@ import { showPath } from "../files/names.ts";
 import { Receiving } from "../files/receiving.ts";
 import type { Done, Entry, Put } from "../protocol/messages.ts";
 import type { ReceivedFrame } from "../transport/channel.ts";
-import { type Session, notAllowed } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** One `put`: entries come one after another, each is answered by `done` or `stop`, `finish` ends it. */
 export async function answerPut(session: Session, request: Put): Promise<void> {
@@ -84,7 +84,7 @@ class PutConversation {
     const started = performance.now();
     let shown = request.to;
     try {
-      if (!this.#session.allows("put")) throw notAllowed(grant.name, "put");
+      this.#session.require("put");
       const place = context.shares.place(grant, request.to);
       if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
       const segments = land(

@@ -5,6 +5,7 @@ import { Channel } from "../transport/channel.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { Identity } from "../transport/identity.ts";
 import { type Candidate, type Listener, listen } from "../transport/listen.ts";
+import { answer } from "./answer.ts";
 import type { Report, ServerEvent } from "./events.ts";
 import type { Grant } from "./grants.ts";
 import { Guard } from "./guard.ts";
@@ -147,7 +148,7 @@ export class Server {
     try {
       await session.greet();
       this.#guard.leave(candidate, true);
-      await session.serve();
+      await session.serve(answer);
     } catch (thrown) {
       const error = thrown instanceof SockError ? thrown : new SockError("internal", String(thrown));
       if (session.channel.failure === undefined) session.channel.refuse(error);

@@ -1,18 +1,14 @@
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
-import { asSockError, SockError } from "../errors.ts";
+import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
 import { MAX_BODY_BYTES, MAX_HEADER_BYTES, PROTOCOL_VERSION } from "../protocol/constants.ts";
 import { checkMust, type Frame } from "../protocol/frame.ts";
 import { type ClientMessage, parseClientMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import type { Connection } from "../transport/connection.ts";
-import { answerEcho } from "./echo.ts";
-import { answerEnrol } from "./enrol.ts";
 import type { Report } from "./events.ts";
-import { answerGet } from "./get.ts";
 import type { Grant, Grants } from "./grants.ts";
-import { answerPut } from "./put.ts";
 import type { Shares } from "./shares.ts";
 import { VERSION } from "../version.ts";
 
@@ -30,6 +26,8 @@ export interface ServerContext {
 export const ANSWERED: readonly string[] = ["echo", "put", "get"];
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
+
+export type Answer = (session: Session, message: ClientMessage, frame: Frame) => Promise<void>;
 
 /** One authorised client, from its `hello` to its end; requests are answered one after another. */
 export class Session {
@@ -86,15 +84,15 @@ export class Session {
     });
   }
 
-  /** Answers requests until the client says `bye` or the connection ends. */
-  async serve(): Promise<void> {
+  /** Hands requests to `answer`, one after another, until the client says `bye` or the connection ends. */
+  async serve(answer: Answer): Promise<void> {
     for (;;) {
       const frame = await this.channel.next();
       const message = parseClientMessage(frame.header);
       if (message.type === "bye") break;
       this.busy = true;
       try {
-        await this.#answer(message, frame);
+        await answer(this, message, frame);
       } finally {
         this.busy = false;
       }
@@ -133,6 +131,12 @@ export class Session {
     if (!this.busy) this.channel.refuse(new SockError("draining", "the server is stopping"));
   }
 
+  /** For the one line that all echoes of a session get. */
+  countEcho(bytes: number): void {
+    this.#echoes += 1;
+    this.#echoBytes += bytes;
+  }
+
   allows(capability: string): boolean {
     return this.grant.caps.includes(capability);
   }
@@ -152,56 +156,14 @@ export class Session {
     return message;
   }
 
-  async #answer(message: ClientMessage, frame: Frame): Promise<void> {
-    const started = performance.now();
-    if (this.grant.kind === "enrol" && message.type !== "enrol") {
-      throw new SockError(
-        "capability",
-        "this code is only for joining",
-        "sock join CODE; for CI: sock invite --direct",
-      );
-    }
-    try {
-      switch (message.type) {
-        case "enrol":
-          answerEnrol(this, message);
-          return;
-        case "echo":
-          this.#require("echo");
-          this.#echoes += 1;
-          this.#echoBytes += frame.body?.length ?? 0;
-          await answerEcho(this, frame);
-          return;
-        case "put":
-          await answerPut(this, message);
-          return;
-        case "get":
-          this.#require("get");
-          await answerGet(this, message);
-          return;
-        default:
-          throw new SockError("protocol", `${message.type} is not a request`);
-      }
-    } catch (thrown) {
-      const error = asSockError(thrown);
-      if (this.channel.failure !== undefined || error.code === "protocol" || error.code === "internal")
-        throw error;
-      // the request has failed, the session has not
-      const hint = error.hint === undefined ? {} : { hint: error.hint };
-      this.channel.send({ type: "error", code: error.code, message: error.message, ...hint });
-      this.report(message.type, "path" in message ? message.path : "", 0, started, error.code);
-    }
+  /** Throws `capability` with the line that would allow it. */
+  require(capability: string): void {
+    if (this.allows(capability)) return;
+    const { name } = this.grant;
+    throw new SockError(
+      "capability",
+      `the key ${name} does not allow ${capability}`,
+      `on the server: sock clients allow ${name} ${capability}`,
+    );
   }
-
-  #require(capability: string): void {
-    if (!this.allows(capability)) throw notAllowed(this.grant.name, capability);
-  }
-}
-
-export function notAllowed(key: string, capability: string): SockError {
-  return new SockError(
-    "capability",
-    `the key ${key} does not allow ${capability}`,
-    `on the server: sock clients allow ${key} ${capability}`,
-  );
 }

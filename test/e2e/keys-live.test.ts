@@ -31,7 +31,7 @@ test("a key that is not in the list gets one answer to everything, before any pa
   const answers = await Promise.all(VERBS.map((verb) => answer(verb, stranger)));
   const [first] = answers;
   expect(first).toMatchObject({ status: 4, code: "unknown" });
-  expect(answers).toEqual(VERBS.map(() => first ?? {}));
+  expect(new Set(answers.map((one) => JSON.stringify(one))).size).toBe(1);
   expect(await readdir(folder.path)).toEqual(["there"]);
   expect(await readFile(folder.join("there"), "utf8")).toBe("secret");
   // a good key is told apart what is there
