@@ -167,6 +167,7 @@ async function makeRoot(home: TemporaryFolder): Promise<void> {
 
 /** Everything but `data` is read only; there is no /dev, no /etc, no /tmp. The words after it are run there. */
 const INTO_ROOT = `
+  PATH="$PATH:/usr/sbin:/sbin"
   mount --bind "$ROOT" "$ROOT" && mount --bind "$DATA" "$ROOT/data" && mount --bind "$SOCK" "$ROOT/sock" &&
   mount -t proc proc "$ROOT/proc" && mount -o remount,ro,bind "$ROOT" && mount -o remount,ro,bind "$ROOT/sock" &&
   exec chroot --userspec=65534:65534 "$ROOT" "$@"`;
