@@ -55,6 +55,8 @@ class InlineSha256 implements Digester {
 class ChainedXxh3 implements Digester {
   readonly elsewhere = false;
   #chain: bigint | undefined;
+  readonly #pairBytes = new Uint8Array(16);
+  readonly #pair = new DataView(this.#pairBytes.buffer);
   /** A block that came in pieces, so far. */
   #rest: Uint8Array | undefined;
   #filled = 0;
@@ -97,9 +99,8 @@ class ChainedXxh3 implements Digester {
       this.#chain = hash;
       return;
     }
-    const pair = new DataView(new ArrayBuffer(16));
-    pair.setBigUint64(0, this.#chain);
-    pair.setBigUint64(8, hash);
-    this.#chain = Bun.hash.xxHash3(pair.buffer, 0n);
+    this.#pair.setBigUint64(0, this.#chain);
+    this.#pair.setBigUint64(8, hash);
+    this.#chain = Bun.hash.xxHash3(this.#pairBytes, 0n);
   }
 }
