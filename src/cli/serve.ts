@@ -153,7 +153,8 @@ function known(started: Started): string {
     .map(({ grant }) => grant.name);
   if (names.length === 0) return "no keys yet";
   const more = names.length > KEYS_SHOWN ? `, and ${names.length - KEYS_SHOWN} more` : "";
-  return `${names.length} key${names.length === 1 ? "" : "s"}: ${names.slice(0, KEYS_SHOWN).join(", ")}${more}  (sock clients)`;
+  const from = started.state === undefined ? "SOCK_SERVE" : "sock clients";
+  return `${names.length} key${names.length === 1 ? "" : "s"}: ${names.slice(0, KEYS_SHOWN).join(", ")}${more}  (${from})`;
 }
 
 function stopped(signal: AbortSignal): Promise<void> {
