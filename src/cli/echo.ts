@@ -6,7 +6,7 @@ import { Session } from "../client/session.ts";
 import { SockError, STATUS } from "../errors.ts";
 import { isMet, type Threshold, verdictOf } from "../measure/verdict.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { formatBytes } from "../text/units.ts";
+import { formatBytes, formatDuration } from "../text/units.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -190,7 +190,9 @@ async function measure(context: Context, target: Target, given: EchoArgs): Promi
   });
   if (!context.json.enabled) {
     const what = `${measured.done} x ${formatBytes(size)} over ${connections} connection${connections === 1 ? "" : "s"}`;
-    context.ui.print(`${target.name} ${measured.address}   ${what} in ${round(measured.seconds, 2)} s`);
+    context.ui.print(
+      `${target.name} ${measured.address}   ${what} in ${formatDuration(measured.seconds * 1000)}`,
+    );
     for (const line of table(figures, thresholds)) context.ui.print(`  ${line}`);
   }
   if (measured.failure !== undefined) throw measured.failure;

@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import { put } from "../client/put.ts";
 import { resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { fileSource, type OpenSource, stdinSource } from "../client/source.ts";
+import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
@@ -55,6 +57,14 @@ export default defineVerb({
         "sock put FILE HOST:[PATH]",
       );
     }
+    const swapped = names.find((name) => splitTarget(name).kind === "remote" && !existsSync(name));
+    if (swapped !== undefined && splitTarget(target).kind !== "remote") {
+      throw new SockError(
+        "usage",
+        `put sends to its last word, and ${JSON.stringify(swapped)} is not on this machine`,
+        `sock get ${swapped} ${target} fetches it`,
+      );
+    }
     const remote = remoteTarget(target);
     const host = resolveHost(remote.host, context.env);
     const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
@@ -105,7 +115,13 @@ export default defineVerb({
 });
 
 function open(name: string, mode: number | undefined, signal: AbortSignal): OpenSource {
-  return name === "-" ? stdinSource(mode, signal) : fileSource(name, mode);
+  if (name === "-") return stdinSource(mode, signal);
+  try {
+    return fileSource(name, mode);
+  } catch (thrown) {
+    if (!(thrown instanceof SockError) || thrown.code !== "is-folder") throw thrown;
+    throw new SockError("is-folder", thrown.message, `as one file: tar c ${name} | sock put - HOST:NAME.tar`);
+  }
 }
 
 function checkStdin(names: readonly string[], path: string): void {

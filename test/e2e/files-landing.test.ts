@@ -185,3 +185,21 @@ describe("--on-exists", () => {
     expect(files(root)).toEqual(["one"]);
   });
 });
+
+describe("what was meant otherwise", () => {
+  test("the server first: status 2, and the line that fetches", async () => {
+    const ran = await run("put", ":there", "here", "--json");
+    expect(ran.status).toBe(2);
+    expect(resultOf(ran.stdout)).toMatchObject({
+      code: "usage",
+      hint: expect.stringContaining("sock get :there here"),
+    });
+  });
+
+  test("a folder: a line that sends it as one file", async () => {
+    await mkdir(here.join("folder"));
+    const ran = await run("put", here.join("folder"), ":", "--json");
+    expect(ran.status).toBe(1);
+    expect(resultOf(ran.stdout)).toMatchObject({ code: "is-folder", hint: expect.stringContaining("tar c") });
+  });
+});
