@@ -217,7 +217,7 @@ describe(`a container without state${reason === "" ? "" : ` (skipped: ${reason})
       expect(server.stdout() + server.stderr()).not.toMatch(/sock1_|sockserve1_|warning/);
       expect(await readdir(home.join("root", "home"))).toEqual([]);
       expect((await readdir(home.path)).toSorted()).toEqual(["data", "root"]);
-      expect(await readdir(home.join("data"), { recursive: true })).toEqual(["in", "in/x"]);
+      expect((await readdir(home.join("data"), { recursive: true })).toSorted()).toEqual(["in", "in/x"]);
     },
   );
 });
