@@ -1,98 +1,163 @@
-import { dirname, join } from "node:path";
-import { fileDrain, landLocally, streamDrain } from "../client/drain.ts";
+import { Destinations, lastName } from "../client/destination.ts";
 import { get } from "../client/get.ts";
+import { getStream } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
-import { SockError } from "../errors.ts";
+import { asSockError, SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { Progress } from "./progress.ts";
+import { Receipt } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
-import {
-  digestName,
-  eachFile,
-  fileEvent,
-  fileReport,
-  remoteTarget,
-  resultFields,
-  TRANSFER_ARGS,
-} from "./transfer.ts";
-import { defineVerb } from "./verb.ts";
+import { Tally } from "./tally.ts";
+import { digestName, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import { TransferProgress } from "./transfer-progress.ts";
+import { type Context, defineVerb } from "./verb.ts";
+
+/** Paths in one request. */
+const MOST_PATHS = 64;
 
 export default defineVerb({
   meta: {
     name: "get",
-    summary: "fetch files from a server; done means: verified here",
+    summary: "fetch files and folders from a server; done means: verified here",
     usage: ["get HOST:PATH... [DEST]", "get HOST:PATH -"],
     examples: [
       { line: "sock get web1:logs/app.log", does: "fetches it into this folder" },
       { line: "sock get web1:app.log today.log", does: "fetches it as today.log" },
+      { line: "sock get web1:www site", does: "makes site here what www is there" },
       { line: "sock get web1:dir.tar - | tar x", does: "writes it to stdout" },
     ],
-    more: ["A DEST that ends in / , or is a folder, is a folder to fetch into; any other is the new name."],
+    more: [
+      "A DEST that ends in / , or for a file is a folder, is a folder to fetch into; any other is the new name. PATH/ means what is in PATH.",
+    ],
   },
   args: {
     files: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
     ...TRANSFER_ARGS,
-    verify: { type: "boolean", description: "read the new file back from the disk and compare once more" },
-    sync: { type: "boolean", description: "end only when it would survive a power cut" },
   },
   async run(context, given) {
     const { sources, dest } = split(given.files);
-    if (dest === "-") context.json.refuseData("the file");
-    if (dest === "-" && sources.length > 1) throw new SockError("usage", "only one file fits on stdout");
-    const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
     const algorithm = digestName(given.digest);
-    const pool = new BlockPool();
-    const totals = { files: 0, bytes: 0, skipped: 0, started: performance.now() };
-    const sessions = new Map<string, { session: Session; host: Target }>();
-    try {
-      await eachFile(context, remotes, async (remote) => {
-        const host = resolveHost(remote.host, context.env);
-        const known = sessions.get(host.name);
-        const session = known?.session ?? (await Session.open(host, sessionOptions(context)));
-        sessions.set(host.name, { session, host });
-        const started = performance.now();
-        let landed = "-";
-        let progress: Progress | undefined;
-        const got = await get(session, remote.path, algorithm, (entry) => {
-          progress = new Progress(context.ui, escapeForDisplay(remote.path), entry.length);
-          const show = (bytes: number): void => progress?.update(bytes);
-          if (dest === "-")
-            return streamDrain((bytes) => context.ui.lentData(bytes), entry.length, algorithm, show);
-          const place = landLocally(dest, remote.path, sources.length > 1);
-          landed = place.shown;
-          const { verify, sync } = given;
-          return fileDrain(place, entry, {
-            algorithm,
-            onExists: given["on-exists"],
-            verify,
-            sync,
-            pool,
-            show,
-          });
-        }).finally(() => progress?.done());
-        if (got.action === "renamed") landed = join(dirname(landed), got.name);
-        const file = { ...got, path: landed, seconds: (performance.now() - started) / 1000 };
-        context.json.emit(fileEvent(file, algorithm));
-        if (dest !== "-") fileReport(context.ui, file, algorithm);
-        if (got.action === "skipped") totals.skipped += 1;
-        else totals.files += 1;
-        totals.bytes += got.bytes;
-      });
-    } finally {
-      for (const { session } of sessions.values()) session.close();
-      const host = [...sessions.values()].map((one) => one.host.name).join(" ");
-      context.json.result(resultFields(host, totals));
+    const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
+    if (dest === "-") {
+      context.json.refuseData("the file");
+      const [only] = remotes;
+      if (only === undefined || remotes.length > 1)
+        throw new SockError("usage", "only one file fits on stdout");
+      await toStdout(context, resolveHost(only.host, context.env), only.path, algorithm);
+      return;
     }
+    const dry = given["dry-run"];
+    const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
+    const single = remotes.length === 1;
+    const tally = new Tally(context, { algorithm, single, dry, receipt });
+    const progress = new TransferProgress(context.ui, null);
+    using places = new Destinations(dest, !single, dry);
+    const pool = new BlockPool();
+    const hosts: string[] = [];
+    try {
+      for (const group of grouped(remotes)) {
+        const host = resolveHost(group.host, context.env);
+        if (!hosts.includes(host.name)) hosts.push(host.name);
+        const { "on-exists": onExists, verify, sync, checksum } = given;
+        let current = "";
+        await get(
+          () => Session.open(host, sessionOptions(context)),
+          { paths: group.paths.map((path) => ({ path })), digest: algorithm, links: given.links },
+          {
+            ...retryOptions(context, given.retry),
+            receiver: {
+              digest: algorithm,
+              onExists,
+              verify,
+              sync,
+              checksum,
+              dry,
+              shared: false,
+              pool,
+              owner: Buffer.from(host.pin).toString("hex"),
+            },
+            fresh: () => !dry && tally.seen === 0 && places.fresh,
+            place: (source, kind) => {
+              current = group.paths[source] ?? "";
+              return places.place(lastName(current), kind);
+            },
+            onFailed: (source, error) => {
+              const path = `${host.name}:${group.paths[source] ?? ""}`;
+              tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
+            },
+            onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
+            onBytes: (bytes) => progress.update(bytes, escapeForDisplay(current), tally.seen),
+          },
+        );
+      }
+    } finally {
+      progress.done();
+      receipt?.close();
+      tally.finish(hosts.join(" "), dest);
+    }
+    tally.check();
   },
 });
+
+async function toStdout(
+  context: Context,
+  host: Target,
+  path: string,
+  digest: "sha256" | "xxh3-64k",
+): Promise<void> {
+  const session = await Session.open(host, sessionOptions(context));
+  const started = performance.now();
+  let progress: TransferProgress | undefined;
+  let before = 0;
+  try {
+    const got = await getStream(
+      session,
+      { path },
+      {
+        digest,
+        write: (bytes) => context.ui.lentData(bytes),
+        onBegin: (length) => {
+          progress = new TransferProgress(context.ui, length);
+        },
+        onBytes: (bytes) => {
+          progress?.update(bytes - before, escapeForDisplay(path), 0);
+          before = bytes;
+        },
+      },
+    );
+    const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
+    context.json.result({ host: host.name, files: 1, bytes: got.bytes, skipped: 0, seconds });
+  } catch (thrown) {
+    const error = asSockError(thrown);
+    if (error.message.startsWith(path)) throw error;
+    throw error.code === "is-folder"
+      ? new SockError(error.code, `${path}: ${error.message}`, error.hint)
+      : error;
+  } finally {
+    progress?.done();
+    session.close();
+  }
+}
+
+/** The paths of one host after another, in the order of the words, so many a request. */
+function grouped(
+  remotes: readonly { host: string | undefined; path: string }[],
+): { host: string | undefined; paths: string[] }[] {
+  const groups: { host: string | undefined; paths: string[] }[] = [];
+  for (const { host, path } of remotes) {
+    const last = groups.at(-1);
+    if (last !== undefined && last.host === host && last.paths.length < MOST_PATHS) last.paths.push(path);
+    else groups.push({ host, paths: [path] });
+  }
+  return groups;
+}
 
 /** The last word is where to, unless it names something remote, or is the only word. */
 function split(words: readonly string[]): { sources: string[]; dest: string } {
   const last = words.at(-1);
   if (last === undefined) throw new SockError("usage", "what is to be fetched?", "sock get HOST:PATH [DEST]");
   const isLocal = words.length > 1 && (last === "-" || splitTarget(last).kind !== "remote");
-  return isLocal ? { sources: words.slice(0, -1), dest: last } : { sources: [...words], dest: "." };
+  return isLocal ? { sources: words.slice(0, -1), dest: last } : { sources: [...words], dest: "" };
 }

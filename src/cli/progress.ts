@@ -12,7 +12,8 @@ const BAR_CELLS = 20;
 
 export class Progress {
   readonly #ui: Ui;
-  readonly #label: string;
+  /** What is worked on now; escaped. */
+  label: string;
   readonly #total: number | null;
   readonly #clock: () => number;
   readonly #format: (amount: number) => string;
@@ -31,7 +32,7 @@ export class Progress {
   ) {
     this.#ui = ui;
     this.#format = format;
-    this.#label = label;
+    this.label = label;
     this.#total = total;
     this.#clock = clock;
     this.#start = clock();
@@ -59,10 +60,10 @@ export class Progress {
       this.#seen = { at: now, bytes };
     }
     const rate = formatRate(Math.max(0, this.#rate) * 1000);
-    if (this.#total === null || this.#total === 0) return `${this.#label}  ${this.#format(bytes)}  ${rate}`;
+    if (this.#total === null || this.#total === 0) return `${this.label}  ${this.#format(bytes)}  ${rate}`;
     const share = Math.min(1, bytes / this.#total);
     const left = this.#rate > 0 ? `  ${formatDuration((this.#total - bytes) / this.#rate)} left` : "";
-    return `${this.#label}  ${bar(share)} ${Math.floor(share * 100)} %  ${this.#format(bytes)} of ${this.#format(this.#total)}  ${rate}${left}`;
+    return `${this.label}  ${bar(share)} ${Math.floor(share * 100)} %  ${this.#format(bytes)} of ${this.#format(this.#total)}  ${rate}${left}`;
   }
 }
 

@@ -1,51 +1,51 @@
 import { existsSync } from "node:fs";
 import { put } from "../client/put.ts";
-import { resolveHost } from "../client/hosts.ts";
+import { ownFolders, resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
-import { fileSource, type OpenSource, stdinSource } from "../client/source.ts";
+import { destinationOf, lookAt, sourceItems } from "../client/source.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { Progress } from "./progress.ts";
+import { TransferProgress } from "./transfer-progress.ts";
+import { Receipt } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
-import {
-  digestName,
-  eachFile,
-  fileEvent,
-  fileReport,
-  parseMode,
-  remoteTarget,
-  resultFields,
-  TRANSFER_ARGS,
-} from "./transfer.ts";
+import { Tally } from "./tally.ts";
+import { digestName, parseMode, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
+
+/** Files up to this are sent without a look at what is there, bytes. */
+const DIRECT_BYTES = 64 * 1024;
 
 export default defineVerb({
   meta: {
     name: "put",
-    summary: "send files to a server; done means: verified there",
-    usage: ["put FILE... HOST:[PATH]", "put - HOST:PATH"],
+    summary: "send files and folders to a server; done means: verified there",
+    usage: ["put SRC... HOST:[PATH]", "put - HOST:PATH"],
     examples: [
       { line: "sock put app.tar.gz web1:releases/", does: "sends it into releases/" },
       { line: "sock put a.txt web1:b.txt", does: "sends it as b.txt" },
+      { line: "sock put site web1:www", does: "makes www there what site is here" },
       { line: "tar c dir | sock put - web1:dir.tar", does: "sends what comes on stdin" },
     ],
     more: [
-      "A path that ends in / , or is a folder there, is a folder to put into; any other is the new name. Folders on the way are made.",
+      "A path that ends in / , or for a file is a folder there, is a folder to put into; any other is the new name. SRC/ means what is in SRC. Folders on the way are made.",
+      "A file with the same size and time is there already. One that is cut in the middle goes on when the same command is run again.",
       "The old file stays as it is until the new one is complete and its digest was found equal on both sides.",
     ],
   },
   args: {
-    files: { type: "positional", variadic: true, description: "files, then where they go; - is stdin" },
+    files: {
+      type: "positional",
+      variadic: true,
+      description: "what to send, then where it goes; - is stdin",
+    },
     ...TRANSFER_ARGS,
     chmod: {
       type: "string",
       valueHint: "MODE",
-      description: "mode of the new file, octal (default: the source's)",
+      description: "mode of the new files, octal (default: the source's)",
     },
-    verify: { type: "boolean", description: "read the new file back from the disk and compare once more" },
-    sync: { type: "boolean", description: "end only when it would survive a power cut there" },
   },
   async run(context, given) {
     const target = given.files.at(-1);
@@ -68,61 +68,51 @@ export default defineVerb({
     const remote = remoteTarget(target);
     const host = resolveHost(remote.host, context.env);
     const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
-    const files = names.map((word) => ({ word }));
     if (names.includes("-")) checkStdin(names, remote.path);
-    const several = files.length > 1 && remote.path !== "" && !remote.path.endsWith("/");
-    const to = several ? `${remote.path}/` : remote.path;
-    const pool = new BlockPool();
-    const totals = { files: 0, bytes: 0, skipped: 0, started: performance.now() };
-    const algorithm = digestName(given.digest);
+    const { to, sources } = destinationOf(lookAt(names), remote.path);
+    const [only] = sources;
     // what is not there is known before anything is sent
-    const only =
-      names[0] !== undefined && names.length === 1 ? open(names[0], mode, context.signal) : undefined;
+    if (sources.length === 1 && only?.error !== undefined) throw only.error;
+    const single = sources.length === 1 && only?.kind !== "folder";
+    const dry = given["dry-run"];
+    const algorithm = digestName(given.digest);
+    const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
+    const tally = new Tally(context, { algorithm, single, dry, receipt });
+    const total = single ? (only?.length ?? null) : null;
+    const progress = new TransferProgress(context.ui, total);
+    const items = sourceItems(sources, to, {
+      mode,
+      links: given.links,
+      exclude: undefined,
+      forbidden: ownFolders(context.env),
+      signal: context.signal,
+    });
     try {
-      const session = await Session.open(host, sessionOptions(context));
-      try {
-        await eachFile(context, files, async ({ word }) => {
-          const source = only ?? open(word, mode, context.signal);
-          const progress = new Progress(context.ui, escapeForDisplay(word), source.length);
-          const started = performance.now();
-          const done = await put(session, source, to, {
-            digest: algorithm,
-            onExists: given["on-exists"],
-            verify: given.verify,
-            sync: given.sync,
-            pool,
-            onProgress: (bytes) => progress.update(bytes),
-          }).finally(() => {
-            progress.done();
-            source.close();
-          });
-          const seconds = (performance.now() - started) / 1000;
-          const file = { ...done, path: `${host.name}:${done.path}`, seconds };
-          context.json.emit(fileEvent(file, algorithm));
-          fileReport(context.ui, file, algorithm);
-          if (done.action === "skipped") totals.skipped += 1;
-          else totals.files += 1;
-          totals.bytes += done.bytes;
-        });
-      } finally {
-        session.close();
-      }
+      await put(() => Session.open(host, sessionOptions(context)), items, to, {
+        ...retryOptions(context, given.retry),
+        digest: algorithm,
+        onExists: given["on-exists"],
+        verify: given.verify,
+        sync: given.sync,
+        checksum: given.checksum,
+        dry,
+        atomic: false,
+        direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
+        pool: new BlockPool(),
+        onOutcome: ({ shown, ...outcome }) => {
+          const sent = outcome.action !== "failed" && outcome.error === undefined;
+          tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown });
+        },
+        onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
+      });
     } finally {
-      only?.close();
-      context.json.result(resultFields(host.name, totals));
+      progress.done();
+      receipt?.close();
+      tally.finish(host.name, `${host.name}:${remote.path}`);
     }
+    tally.check();
   },
 });
-
-function open(name: string, mode: number | undefined, signal: AbortSignal): OpenSource {
-  if (name === "-") return stdinSource(mode, signal);
-  try {
-    return fileSource(name, mode);
-  } catch (thrown) {
-    if (!(thrown instanceof SockError) || thrown.code !== "is-folder") throw thrown;
-    throw new SockError("is-folder", thrown.message, `as one file: tar c ${name} | sock put - HOST:NAME.tar`);
-  }
-}
 
 function checkStdin(names: readonly string[], path: string): void {
   if (names.length === 1 && path !== "" && !path.endsWith("/")) return;

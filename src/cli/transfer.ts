@@ -1,17 +1,18 @@
 /** What put and get have in common: their flags, and how they say what became of a file. */
+import type { RetryOptions } from "../client/retry.ts";
 import { splitTarget } from "../client/target.ts";
-import { asSockError, type ExitStatus, SockError, STATUS } from "../errors.ts";
-import { escapeForDisplay } from "../text/escape.ts";
-import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
-import type { JsonEvent } from "./json.ts";
-import type { Ui } from "./ui.ts";
+import { SockError } from "../errors.ts";
+import { formatDuration } from "../text/units.ts";
 import type { Context } from "./verb.ts";
 
+export type Links = "keep" | "follow" | "skip";
 export type OnExistsFlag = "replace" | "refuse" | "rename" | "skip";
 export type DigestFlag = "sha256" | "xxh3";
 
 const ON_EXISTS: OnExistsFlag[] = ["replace", "refuse", "rename", "skip"];
 const DIGESTS: DigestFlag[] = ["sha256", "xxh3"];
+
+const LINKS: Links[] = ["keep", "follow", "skip"];
 
 export const TRANSFER_ARGS = {
   "on-exists": {
@@ -27,14 +28,43 @@ export const TRANSFER_ARGS = {
     description:
       "how both sides prove that they have the same bytes; xxh3 is faster and no proof against forgery",
   },
+  checksum: {
+    type: "boolean",
+    description: "compare bytes where size and time are the same; without it such a file is there already",
+  },
+  links: {
+    type: "enum",
+    options: LINKS,
+    default: "keep",
+    description: "symbolic links in a tree; keep sends those that stay inside it",
+  },
+  "dry-run": { type: "boolean", description: "change nothing, say what would be done" },
+  retry: {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "go on trying this long when the connection breaks (2m); 0s: not at all",
+  },
+  receipt: {
+    type: "string",
+    valueHint: "FILE",
+    description: "write the digests of all files to FILE, for sha256sum -c",
+  },
+  verify: { type: "boolean", description: "read each new file back from the disk and compare once more" },
+  sync: { type: "boolean", description: "end only when all would survive a power cut" },
 } as const;
 
-export interface TransferredFile {
-  readonly path: string;
-  readonly bytes: number;
-  readonly digest: string;
-  readonly action: "new" | "replaced" | "renamed" | "skipped";
-  readonly seconds: number;
+/** Goes on trying this long when a connection breaks, ms. */
+const RETRY_MS = 120_000;
+
+/** What put and get are told about broken connections, by `--retry`. */
+export function retryOptions(context: Context, given: number | undefined): RetryOptions {
+  return {
+    retryMs: given ?? RETRY_MS,
+    signal: context.signal,
+    onRetry: (error, pauseMs) =>
+      context.ui.info(`${error.message}; trying again in ${formatDuration(pauseMs)}`),
+  };
 }
 
 /** A word that must name something on a server; `web1` is `web1:`. Throws `usage`. */
@@ -67,77 +97,4 @@ export function parseMode(text: string): number {
     );
   }
   return Number.parseInt(text, 8);
-}
-
-export function fileEvent(file: TransferredFile, algorithm: string): JsonEvent {
-  const { path, bytes, digest, action } = file;
-  return { type: "file", path, size: bytes, digest: digest === "" ? null : digest, algorithm, action };
-}
-
-export function fileReport(ui: Ui, file: TransferredFile, algorithm: string): void {
-  const path = escapeForDisplay(file.path);
-  if (file.action === "skipped") {
-    ui.report(`${path}  is there already, skipped`);
-    return;
-  }
-  const time = formatDuration(file.seconds * 1000);
-  const rate = formatRate(file.bytes / file.seconds);
-  ui.report(
-    `${path}  ${formatBytes(file.bytes)} in ${time} (${rate}), ${file.action}, verified on both sides`,
-  );
-  ui.report(`${algorithm} ${file.digest}`);
-}
-
-export function resultFields(
-  host: string,
-  totals: { files: number; bytes: number; skipped: number; started: number },
-): Record<string, unknown> {
-  const { files, bytes, skipped, started } = totals;
-  const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
-  return { host, files, bytes, skipped, seconds };
-}
-
-/** Failures after which the next file has no chance either. */
-const ENDS_ALL: ReadonlySet<ExitStatus> = new Set([
-  STATUS.notThatServer,
-  STATUS.unreachable,
-  STATUS.noSpace,
-  STATUS.interrupted,
-  STATUS.terminated,
-]);
-
-/**
- * Files one after another: of several, one that fails is named and the others go on. Throws its own failure where there
- * is only one file, or all fail alike; else `some-failed`.
- */
-export async function eachFile<T extends { readonly word: string }>(
-  context: Context,
-  files: readonly T[],
-  transfer: (file: T) => Promise<void>,
-): Promise<void> {
-  const failures: SockError[] = [];
-  for (const file of files) {
-    try {
-      await transfer(file);
-    } catch (thrown) {
-      const error = asSockError(thrown);
-      if (files.length === 1 || ENDS_ALL.has(error.status) || context.signal.aborted) throw error;
-      failures.push(error);
-      context.json.emit({
-        type: "file",
-        path: file.word,
-        action: "failed",
-        code: error.code,
-        message: error.message,
-      });
-      if (!context.json.enabled) context.ui.error(error);
-    }
-  }
-  const [first] = failures;
-  if (first === undefined) return;
-  const alike = failures.length === files.length && failures.every((error) => error.status === first.status);
-  throw new SockError(
-    alike ? first.code : "some-failed",
-    `${failures.length} of ${files.length} files failed`,
-  );
 }

@@ -1,119 +1,159 @@
 import { asSockError, SockError } from "../errors.ts";
-import type { Digest, End, Entry } from "../protocol/messages.ts";
+import type { Digest, Entry, Links, Source, WirePath } from "../protocol/file-messages.ts";
+import { type Counts, count, type Outcome } from "../transfer/outcome.ts";
+import { type Landing, Receiver, type ReceiverOptions } from "../transfer/receiver.ts";
+import { showPath, wireSegments } from "../files/names.ts";
+import { retrying, type RetryOptions } from "./retry.ts";
 import type { Session } from "./session.ts";
 
-/** Where what was got goes; the command line makes it a file or stdout. */
-export interface Drain {
-  /** `release` is called when the piece is not needed any more. */
-  data(piece: Uint8Array, release?: () => void): Promise<void>;
-  /** All is there; publishes it. Returns the digest of what was written. */
-  end(bytes: number, digest: string): Promise<Pick<Got, "digest" | "action" | "name">>;
-  discard(): Promise<void>;
+export interface GetRequest {
+  readonly paths: readonly WirePath[];
+  readonly digest: Digest;
+  readonly links: Links;
 }
 
-export interface Got {
-  readonly bytes: number;
-  readonly digest: string;
-  /** What it is called now: another name than asked for when that was taken. */
-  readonly name: string;
-  readonly action: "new" | "replaced" | "renamed" | "skipped";
+export interface GetOptions extends RetryOptions {
+  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes">;
+  /** Says where the path goes, once it is known what it is; throws what is in the way. */
+  place(source: number, kind: "file" | "folder"): Landing;
+  /** Nothing is there that could be the same. */
+  fresh(): boolean;
+  onFailed(source: number, error: SockError): void;
+  onOutcome?(outcome: Outcome): void;
+  onBytes?(bytes: number): void;
 }
 
-/** A server that was told to stop has this long to do it, ms. */
-const PASS_OVER_MS = 5000;
+/** One of our paths, as the server said what it is. */
+interface Asked {
+  readonly kind: "file" | "folder";
+  /** Undefined where it can't be placed here: its entries are refused. */
+  readonly landing: Landing | SockError;
+}
 
-/**
- * Asks for one file. `open` is called with what the server says about it, and may refuse by
- * throwing, or by returning undefined: then the file is skipped.
- * Throws what either side ran into; then nothing was published.
- */
+/** Fetches the paths, over as many connections as it takes. Throws what ended all. */
 export async function get(
-  session: Session,
-  path: string,
-  digest: Digest,
-  open: (entry: Entry) => Drain | undefined,
-): Promise<Got> {
+  open: () => Promise<Session>,
+  request: GetRequest,
+  options: GetOptions,
+): Promise<Counts> {
+  const totals: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
+  let moved = 0;
+  /** Entries that were told of on earlier connections: those that are there now are not told again. */
+  let toldBefore = 0;
+  return retrying(
+    async () => {
+      const session = await open();
+      moved += 1;
+      let told = 0;
+      try {
+        const outcome = (one: Outcome): void => {
+          moved += 1;
+          told += 1;
+          if (one.action === "same" && told <= toldBefore) return;
+          count(totals, one);
+          options.onOutcome?.(one);
+        };
+        const bytes = (count: number): void => {
+          moved += count;
+          options.onBytes?.(count);
+        };
+        await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
+        return totals;
+      } finally {
+        toldBefore = Math.max(toldBefore, told);
+        session.close();
+      }
+    },
+    () => moved,
+    options,
+  );
+}
+
+async function once(session: Session, request: GetRequest, options: GetOptions): Promise<void> {
   session.require("get");
   const { channel } = session;
-  channel.send({ type: "get", path, digest });
-  const entry = await expectEntry(session);
-  let drain: Drain | undefined;
-  try {
-    drain = open(entry);
-    if (drain === undefined) {
-      await stop(session, entry, new SockError("exists", "is there already"));
-      return { bytes: 0, digest: "", name: "", action: "skipped" };
-    }
-    const end = await receive(session, entry, drain, path);
-    const got = await drain.end(end.bytes, end.digest);
-    channel.send({
-      type: "done",
-      entry: entry.entry,
-      bytes: end.bytes,
-      digest: got.digest,
-      action: got.action,
-      path,
-    });
-    await expectResult(session);
-    return { bytes: end.bytes, ...got };
-  } catch (thrown) {
-    await drain?.discard();
-    await stop(session, entry, thrown).catch(() => undefined);
-    throw thrown;
-  }
-}
-
-async function receive(session: Session, entry: Entry, drain: Drain, path: string): Promise<End> {
-  for (;;) {
-    const { message, frame } = await session.next();
-    if (message.type === "data" && message.entry === entry.entry && frame.body !== undefined) {
-      await drain.data(frame.body, frame.release);
-    } else if (message.type === "end" && message.entry === entry.entry) {
-      return message;
-    } else if (message.type === "abort") {
-      throw new SockError(
-        message.code,
-        `${path}: the server could not send it to its end (${message.code})`,
-        "try again",
-      );
-    } else {
-      throw new SockError("protocol", `the server sent ${message.type} in the middle of a file`);
-    }
-  }
-}
-
-/** Tells the server that we want no more of it, and passes over what is on its way. */
-async function stop(session: Session, entry: Entry, thrown: unknown): Promise<void> {
-  if (session.channel.failure !== undefined) return;
-  const { code, message } = asSockError(thrown);
-  if (code === "protocol" || code === "changed" || code === "cut" || code === "differs") {
-    // it did what no server of ours does: nothing more of it is worth reading
-    session.channel.refuse(asSockError(thrown));
-    return;
-  }
-  session.channel.send({ type: "stop", entry: entry.entry, code, message });
-  const late = new SockError("lost", "the server goes on with what is not wanted any more");
-  const timer = setTimeout(() => session.channel.fail(late), PASS_OVER_MS);
+  const { paths, digest, links } = request;
+  const asked: Asked[] = [];
+  const receiver = new Receiver(channel, {
+    ...options.receiver,
+    land: (entry) => landing(entry, asked),
+    // a break is no outcome: it is tried again
+    onOutcome: (one) => {
+      if (channel.failure === undefined) options.onOutcome?.(one);
+    },
+    onBytes: (count) => options.onBytes?.(count),
+  });
+  channel.send({ type: "get", paths, digest, links, fresh: options.fresh() });
   try {
     for (;;) {
-      const { message: next, frame } = await session.next();
-      frame.release?.();
-      if (next.type === "result") return;
+      const { message, frame } = await session.next();
+      switch (message.type) {
+        case "source":
+          asked.push(next(message, asked.length, paths.length, options));
+          break;
+        case "entry":
+        case "data":
+        case "proof":
+        case "end":
+        case "abort":
+          await receiver.take(message, frame);
+          break;
+        case "result":
+          if (receiver.busy || asked.length !== paths.length) {
+            throw new SockError("protocol", "the server ended before all was sent");
+          }
+          channel.send({ type: "finish" });
+          return;
+        default:
+          throw new SockError("protocol", `the server answered a get with ${message.type}`);
+      }
     }
+  } catch (thrown) {
+    const error = asSockError(thrown);
+    if (error.code === "protocol") channel.refuse(error);
+    throw thrown;
   } finally {
-    clearTimeout(timer);
+    await receiver.close();
   }
 }
 
-async function expectEntry(session: Session): Promise<Entry> {
-  const { message } = await session.next();
-  if (message.type === "entry") return message;
-  throw new SockError("protocol", `the server sent ${message.type} where a file was due`);
+function next(message: Source, due: number, most: number, options: GetOptions): Asked {
+  const { source } = message;
+  if (source !== due || source >= most) {
+    throw new SockError("protocol", "the server sent what nobody asked for");
+  }
+  if (message.kind === "failed") {
+    const error = new SockError(message.code, message.message, message.hint);
+    options.onFailed(source, error);
+    return { kind: "file", landing: error };
+  }
+  try {
+    return { kind: message.kind, landing: options.place(source, message.kind) };
+  } catch (thrown) {
+    const error = asSockError(thrown);
+    options.onFailed(source, error);
+    return { kind: message.kind, landing: error };
+  }
 }
 
-async function expectResult(session: Session): Promise<void> {
-  const { message } = await session.next();
-  if (message.type !== "result") {
-    throw new SockError("protocol", `the server sent ${message.type} where the result was due`);
+/** A server can't choose where: entries are below what was asked for, or the asked for file itself. */
+function landing(entry: Entry, all: readonly Asked[]): Landing {
+  const asked = all[entry.source ?? 0];
+  if (asked === undefined) {
+    throw new SockError("protocol", "the server sent what nobody asked for");
   }
+  if (asked.landing instanceof SockError) throw asked.landing;
+  const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
+  const isTop = path === ".";
+  if (isTop !== (asked.kind === "file" || (isTop && entry.kind === "folder"))) {
+    throw new SockError("protocol", "the server sent what nobody asked for");
+  }
+  if (asked.kind === "file" && entry.kind !== "file") {
+    throw new SockError("protocol", "the server sent something else than it said");
+  }
+  if (isTop) return asked.landing;
+  const below = wireSegments(path);
+  const { root, segments, shown } = asked.landing;
+  const own = [...segments, ...below];
+  return { root, segments: own, shown: `${shown}/${showPath(below)}` };
 }

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { SockError } from "../errors.ts";
 import { errnoOf } from "../files/errno.ts";
 import { livePresences, readLocalKey } from "../files/local.ts";
+import type { FileId } from "../files/entry.ts";
 import { stateFolder } from "../files/state.ts";
 import { type Address, parseAddress } from "../protocol/address.ts";
 import { MAX_PASTE_CHARS } from "../protocol/constants.ts";
@@ -28,6 +29,13 @@ export interface Target {
 type Env = Record<string, string | undefined>;
 const PREFIX = "SOCK_JOIN_";
 const LOCAL = "local";
+
+/** What no file verb may reach: the folder of this user's keys. */
+export function ownFolders(env: Env): readonly FileId[] {
+  const { dev, ino } =
+    statSync(stateFolder(env, process.platform, homedir()), { bigint: true, throwIfNoEntry: false }) ?? {};
+  return dev === undefined || ino === undefined ? [] : [{ dev, ino }];
+}
 
 /**
  * The server behind a word; undefined is the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.

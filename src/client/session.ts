@@ -182,7 +182,8 @@ function reasonOf(signal: AbortSignal): SockError {
   return signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped");
 }
 
-function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Resolves after `ms`; throws the reason of an abort. */
+export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(reasonOf(signal));

@@ -9,7 +9,7 @@
  */
 import { SockError } from "../errors.ts";
 import { INLINE_HASH_BYTES, XXH3_BLOCK_BYTES } from "../protocol/constants.ts";
-import type { Digest } from "../protocol/messages.ts";
+import type { Digest } from "../protocol/file-messages.ts";
 import { WorkerDigester } from "./digest-pool.ts";
 
 export interface Digester {
@@ -27,6 +27,14 @@ export interface Digester {
 export function createDigester(algorithm: Digest, length: number | null): Digester {
   if (algorithm === "xxh3-64k") return new ChainedXxh3();
   return length !== null && length <= INLINE_HASH_BYTES ? new InlineSha256() : new WorkerDigester();
+}
+
+/** The digest of bytes that are all here; for small files. */
+export function digestOf(algorithm: Digest, bytes: Uint8Array): string {
+  if (algorithm === "sha256") return Bun.SHA256.hash(bytes, "hex");
+  const digester = new ChainedXxh3();
+  digester.add(bytes);
+  return digester.hex();
 }
 
 /** Which algorithm a digest in hex is of. */
@@ -62,6 +70,15 @@ class ChainedXxh3 implements Digester {
   #filled = 0;
 
   update(block: Uint8Array): Promise<void> {
+    this.add(block);
+    return Promise.resolve();
+  }
+
+  digest(): Promise<string> {
+    return Promise.resolve(this.hex());
+  }
+
+  add(block: Uint8Array): void {
     for (let at = 0; at < block.length;) {
       if (this.#filled === 0 && block.length - at >= XXH3_BLOCK_BYTES) {
         this.#add(block.subarray(at, at + XXH3_BLOCK_BYTES));
@@ -75,13 +92,12 @@ class ChainedXxh3 implements Digester {
       at += part.length;
       if (this.#filled === XXH3_BLOCK_BYTES) this.#flush();
     }
-    return Promise.resolve();
   }
 
-  digest(): Promise<string> {
+  hex(): string {
     if (this.#filled > 0) this.#flush();
     const value = this.#chain ?? Bun.hash.xxHash3(new Uint8Array(0), 0n);
-    return Promise.resolve(value.toString(16).padStart(16, "0"));
+    return value.toString(16).padStart(16, "0");
   }
 
   close(): void {

@@ -97,6 +97,21 @@ export class Folder implements FileId {
     return stat && entryOf(stat);
   }
 
+  /** A path below this folder for a system call that follows links: only where whoever wrote them is trusted. */
+  pathBelow(segments: readonly Name[]): Buffer {
+    const names = segments.flatMap((name) => [
+      Buffer.from("/"),
+      typeof name === "string" ? Buffer.from(name) : name,
+    ]);
+    return Buffer.concat([Buffer.from(this.path()), ...names]);
+  }
+
+  /** What a path below this folder leads to, links followed: only good to be compared with what is held open. */
+  statBelow(segments: readonly Name[]): FileId | undefined {
+    if (segments.length === 0) return this;
+    return fs.statSync(this.pathBelow(segments), { bigint: true, throwIfNoEntry: false });
+  }
+
   /** Opens a folder in this one, never through a link. Throws what the system throws, except for the obstacles. */
   enter(name: Name): Folder | Obstacle {
     const path = this.path(name);

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
-import type { Action, OnExists } from "../protocol/messages.ts";
+import { RESUME_BYTES } from "../protocol/constants.ts";
+import type { Action, OnExists } from "../protocol/file-messages.ts";
 import { sameFile } from "./entry.ts";
 import { fsFailure } from "./failure.ts";
 import type { Folder } from "./folder.ts";
@@ -8,6 +9,7 @@ import { setMode, setMtime } from "./metadata.ts";
 import type { Segments } from "./names.ts";
 import { createPartial, type Partial, removeEmptyPartialFolder } from "./partials.ts";
 import { mustBeReplaceable, publishPartial } from "./publish.ts";
+import { readOnce } from "./outgoing.ts";
 import { fsync, readsBackAs } from "./read-back.ts";
 import type { Root } from "./root.ts";
 
@@ -25,6 +27,8 @@ export interface IncomingOptions {
   sync: boolean;
   /** Read back from the disk before it is published. */
   verify: boolean;
+  /** Name of the partial file that may be left behind and gone on with (`partialId`). */
+  partialId?: string | undefined;
 }
 
 export interface Published {
@@ -78,8 +82,8 @@ export class Incoming {
         parent.close();
         return new Incoming(root, segments, options, undefined);
       }
-      partial = createPartial(root, parent);
-      mustHaveSpace(partial.folder, options);
+      partial = createPartial(root, parent, options.partialId);
+      mustHaveSpace(partial.folder, options, partial.bytes);
       return new Incoming(root, segments, options, { parent, partial });
     } catch (thrown) {
       if (partial !== undefined) {
@@ -95,6 +99,25 @@ export class Incoming {
   /** The destination exists and is to be kept: no byte is wanted, writes go nowhere, and `publish` says `skipped`. */
   get skipped(): boolean {
     return this.#held === undefined;
+  }
+
+  /** Bytes that an earlier transfer left, unproved. */
+  get kept(): number {
+    return this.#held?.partial.bytes ?? 0;
+  }
+
+  /** Fills `buffer` from what an earlier transfer left. Returns the bytes read. */
+  async readKept(buffer: Uint8Array, position: number): Promise<number> {
+    const { partial } = this.#held ?? {};
+    if (partial === undefined) return 0;
+    return this.#use(() => readOnce(partial.fd, buffer, 0, position));
+  }
+
+  /** Writing goes on at `at` (bytes); what was left behind that is dropped. To be called before the first write. */
+  startAt(at: number): void {
+    if (this.#held === undefined) return;
+    if (this.#held.partial.bytes > at) fs.ftruncateSync(this.#held.partial.fd, at);
+    this.#written = at;
   }
 
   /** Writes all of `buffer` at `position` (bytes), off the main thread. Several may be under way. */
@@ -128,6 +151,18 @@ export class Incoming {
       this.discard();
       throw named(thrown, this.#root.show(this.#segments));
     }
+  }
+
+  /** Gives it up for now: what came stays for a later transfer, where that is possible and worth it. */
+  keep(): void {
+    const held = this.#held;
+    if (held === undefined || !this.#open) return;
+    if (!held.partial.resumable || this.#written < RESUME_BYTES) {
+      this.discard();
+      return;
+    }
+    this.#open = false;
+    this.#closeIfIdle();
   }
 
   /** Gives it up, unless it was published; at any time, also twice. */
@@ -227,12 +262,12 @@ function release({ parent, partial }: Held): void {
   parent.close();
 }
 
-function mustHaveSpace(folder: Folder, { length, minFree }: IncomingOptions): void {
+function mustHaveSpace(folder: Folder, { length, minFree }: IncomingOptions, have: number): void {
   if (length === null && minFree === undefined) return;
   const { blocks, bavail, bsize } = fs.statfsSync(folder.path());
   // Some network file systems say nothing.
   if (blocks === 0) return;
-  const missing = (length ?? 0) + (minFree ?? 0) - bavail * bsize;
+  const missing = Math.max(0, (length ?? 0) - have) + (minFree ?? 0) - bavail * bsize;
   if (missing > 0) throw new SockError("no-space", `${missing} bytes of free space are missing`);
 }
 

@@ -8,9 +8,14 @@ const UMASK = process.umask();
 const MIN_MTIME_US = -62_135_596_800_000_000;
 const MAX_MTIME_US = 253_402_300_799_999_000;
 
+/** The source's mode, less setuid, setgid and sticky and under the umask; null stands for a new file's usual one. */
+export function permissionBits(mode: number | null): number {
+  return (mode ?? 0o666) & 0o777 & ~UMASK;
+}
+
 /** Sets the source's mode, less setuid, setgid and sticky and under the umask; null stands for a new file's usual one. */
 export function setMode(fd: number, mode: number | null): void {
-  if (process.platform !== "win32") fs.fchmodSync(fd, (mode ?? 0o666) & 0o777 & ~UMASK);
+  if (process.platform !== "win32") fs.fchmodSync(fd, permissionBits(mode));
 }
 
 /**
@@ -19,8 +24,21 @@ export function setMode(fd: number, mode: number | null): void {
  */
 export function setMtime(fd: number, mtimeUs: number | null): void {
   if (mtimeUs === null) return;
-  const us = Math.min(Math.max(mtimeUs, MIN_MTIME_US), MAX_MTIME_US);
-  fs.futimesSync(fd, new Date(), timeArgument(us));
+  fs.futimesSync(fd, new Date(), timeArgument(clamp(mtimeUs)));
+}
+
+/** Whether a file that has one of these times needs not get the other: they are compared in ms, as file systems differ. */
+export function sameTime(aUs: number, bUs: number): boolean {
+  return Math.floor(clamp(aUs) / 1000) === Math.floor(clamp(bUs) / 1000);
+}
+
+/** The time of a folder, or of a file that is not open; `path` must not lead through a link. */
+export function setPathMtime(path: string | Buffer, mtimeUs: number | null): void {
+  if (mtimeUs !== null) fs.utimesSync(path, new Date(), timeArgument(clamp(mtimeUs)));
+}
+
+function clamp(mtimeUs: number): number {
+  return Math.min(Math.max(mtimeUs, MIN_MTIME_US), MAX_MTIME_US);
 }
 
 /** Bun takes a negative number for "now", and rounds a fraction down: the quarter keeps the microsecond. */

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
-import { entryOf, mustBeFile } from "./entry.ts";
+import { type Entry, entryOf, mustBeFile } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { O_NONBLOCK } from "./folder.ts";
@@ -11,6 +11,7 @@ export class Outgoing {
   /** Permission bits as they are; the receiver drops setuid, setgid and sticky. */
   readonly mode: number;
   readonly mtimeUs: number;
+  readonly entry: Entry;
   readonly #fd: number;
   readonly #shown: string;
   readonly #opened: { size: bigint; mtimeNs: bigint };
@@ -23,6 +24,7 @@ export class Outgoing {
     const stat = fs.fstatSync(fd, { bigint: true });
     const entry = entryOf(stat);
     mustBeFile(entry);
+    this.entry = entry;
     this.length = entry.bytes;
     this.mode = entry.mode;
     this.mtimeUs = entry.mtimeUs;
@@ -41,8 +43,7 @@ export class Outgoing {
   }
 
   /** A path of this user's own: links are followed, a FIFO or device is refused and not waited for. */
-  static open(path: string | Buffer): Outgoing {
-    const shown = String(path);
+  static open(path: string | Buffer, shown = String(path)): Outgoing {
     let fd: number;
     try {
       // A device is not opened at all: that alone can rewind a tape.
@@ -75,6 +76,20 @@ export class Outgoing {
       this.#reading -= 1;
       this.#closeIfIdle();
     }
+  }
+
+  /** All bytes at once, for small files; undefined where it was written to meanwhile. */
+  readWhole(): Uint8Array | undefined {
+    const bytes = Buffer.allocUnsafeSlow(this.length + 1);
+    let filled = 0;
+    try {
+      for (let count = -1; count !== 0 && filled < bytes.length; filled += count) {
+        count = fs.readSync(this.#fd, bytes, filled, bytes.length - filled, filled);
+      }
+    } catch (thrown) {
+      throw fsFailure(thrown, this.#shown);
+    }
+    return filled !== this.length || this.changed() ? undefined : bytes.subarray(0, filled);
   }
 
   /** Whether the file was written to since it was opened: the bytes that were read may be of two versions. */

@@ -3,51 +3,67 @@
  * destination, so that publishing is one rename.
  */
 import * as fs from "node:fs";
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { SockError } from "../errors.ts";
 import { PARTIAL_FOLDER, PARTIAL_TTL_MS, SWEEP_SLICE } from "../protocol/constants.ts";
+import { tryLock } from "../os/native.ts";
 import { sameFile } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
-import { Folder, O_NOFOLLOW } from "./folder.ts";
+import { Folder, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
+import { nameBytes, type Segments } from "./names.ts";
 import type { Root } from "./root.ts";
 
-/** An empty file that is open for writing and reading, 0600, under a name that nobody can guess. */
+/** A file that is open for writing and reading, 0600, under a name that nobody can guess. */
 export interface Partial {
   /** Where `folder` is in: the root, or the destination's parent. */
   holder: Folder;
   folder: Folder;
   name: string;
   fd: number;
+  /** Bytes that an earlier transfer left in it. */
+  bytes: number;
+  /** May be left behind for a later transfer to go on with. */
+  resumable: boolean;
+}
+
+/** What a transfer that broke leaves its file under: nobody without the owner's key comes to the same name. */
+export function partialId(owner: string, path: Segments): string {
+  const hmac = createHmac("sha256", owner);
+  for (const name of path) hmac.update(nameBytes(name)).update("/");
+  return hmac.digest("hex").slice(0, 40);
 }
 
 /**
  * Makes a partial file for something in `parent`: in the root's folder of them, or where that is another file system or
- * may not be written, in one beside the destination. The caller closes `folder` and `fd`. Throws what the system throws.
+ * may not be written, in one beside the destination. With `id` it is the one that an earlier transfer left, if nobody
+ * else writes it now. The caller closes `folder` and `fd`. Throws what the system throws.
  */
-export function createPartial(root: Root, parent: Folder): Partial {
+export function createPartial(root: Root, parent: Folder, id?: string): Partial {
   const isTop = sameFile(parent, root.top);
-  if (!isTop && parent.mount !== root.top.mount) return createPartialIn(parent);
+  if (!isTop && parent.mount !== root.top.mount) return createPartialIn(parent, id);
   try {
-    return createPartialIn(root.top);
+    return createPartialIn(root.top, id);
   } catch (thrown) {
     if (isTop || fsFailure(thrown, "").code !== "permission") throw thrown;
-    return createPartialIn(parent);
+    return createPartialIn(parent, id);
   }
 }
 
-function createPartialIn(holder: Folder): Partial {
+/** Bytes of the partial file that `createPartial` would find; 0 where there is none. */
+export function partialBytes(root: Root, parent: Folder, id: string): number {
+  for (const holder of [root.top, parent]) {
+    const stat = fs.lstatSync(`${holder.path()}/${PARTIAL_FOLDER}/${id}`, { throwIfNoEntry: false });
+    if (stat?.isFile() === true) return stat.size;
+  }
+  return 0;
+}
+
+function createPartialIn(holder: Folder, id: string | undefined): Partial {
   for (let attempt = 1; ; attempt++) {
     const folder = openPartialFolder(holder);
     try {
-      const name = randomBytes(16).toString("hex");
-      const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
-      return {
-        holder,
-        folder,
-        name,
-        fd: fs.openSync(folder.path(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
-      };
+      return openPartial(holder, folder, id);
     } catch (thrown) {
       folder.close();
       // Another process removed the folder, which was empty, between our two calls.
@@ -56,7 +72,30 @@ function createPartialIn(holder: Folder): Partial {
   }
 }
 
-function openPartialFolder(holder: Folder): Folder {
+function openPartial(holder: Folder, folder: Folder, id: string | undefined): Partial {
+  const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+  if (id !== undefined) {
+    const fd = fs.openSync(folder.path(id), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    const bytes = ownedBytes(fd, folder.path(id));
+    if (bytes !== undefined) return { holder, folder, name: id, fd, bytes, resumable: true };
+    fs.closeSync(fd);
+  }
+  const name = randomBytes(16).toString("hex");
+  const fd = fs.openSync(folder.path(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  return { holder, folder, name, fd, bytes: 0, resumable: false };
+}
+
+/** Size of a partial that is ours alone from now on; undefined where another process has it, or it is no plain file. */
+function ownedBytes(fd: number, path: string): number | undefined {
+  if (tryLock(fd) !== "locked") return undefined;
+  const stat = fs.fstatSync(fd);
+  const there = fs.lstatSync(path, { throwIfNoEntry: false });
+  // published or removed by its last owner between our two calls, or a link to a file of somebody's
+  if (there?.ino !== stat.ino || !stat.isFile() || stat.nlink !== 1) return undefined;
+  return stat.size;
+}
+
+export function openPartialFolder(holder: Folder): Folder {
   let folder = holder.enter(PARTIAL_FOLDER);
   if (!(folder instanceof Folder) && folder.found === "missing") {
     try {

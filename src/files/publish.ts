@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
 import { MAX_NAME_BYTES, MAX_RENAMES } from "../protocol/constants.ts";
-import type { Action, OnExists } from "../protocol/messages.ts";
+import type { Action, OnExists } from "../protocol/file-messages.ts";
 import type { Entry } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import type { Folder } from "./folder.ts";
@@ -15,31 +15,74 @@ export function mustBeReplaceable(existing: Entry | undefined): void {
   if (existing?.kind === "other") throw new SockError("not-file", "is not a regular file");
 }
 
+/** A finished file under its temporary name. */
+type Finished = Pick<Partial, "folder" | "name">;
+export interface Placed {
+  action: Action;
+  name: Name;
+}
+
 /**
  * Gives `partial` its name in `parent`. What is there now decides, not what was there when it began.
  * Throws `exists`, `is-folder`, `not-file`, and what the system throws; then the destination is as it was.
  */
 export async function publishPartial(
-  partial: Partial,
+  partial: Finished,
   parent: Folder,
   name: Name,
   onExists: OnExists,
-): Promise<{ action: Action; name: Name }> {
+): Promise<Placed> {
+  if (onExists !== "replace") return publishNow(partial, parent, name, onExists);
+  const existing = parent.entry(name);
+  mustBeReplaceable(existing);
+  // On the thread pool: with much unwritten data ext4 holds a rename up.
+  const from = partial.folder.path(partial.name);
+  try {
+    await fs.promises.rename(from, parent.path(name));
+  } catch (thrown) {
+    if (!unlock(parent, thrown)) throw thrown;
+    await fs.promises.rename(from, parent.path(name));
+  }
+  return { action: existing === undefined ? "new" : "replaced", name };
+}
+
+/** The same at once, for small files. */
+export function publishNow(partial: Finished, parent: Folder, name: Name, onExists: OnExists): Placed {
   if (onExists === "replace") {
     const existing = parent.entry(name);
     mustBeReplaceable(existing);
-    // On the thread pool: with much unwritten data ext4 holds a rename up.
-    await fs.promises.rename(partial.folder.path(partial.name), parent.path(name));
+    const from = partial.folder.path(partial.name);
+    unlocked(parent, () => fs.renameSync(from, parent.path(name)));
     return { action: existing === undefined ? "new" : "replaced", name };
   }
-  if (await linkInto(partial, parent, name)) return { action: "new", name };
-  if (onExists === "skip") return { action: "skipped", name };
-  if (onExists === "refuse") throw new SockError("exists", "exists already");
-  for (let count = 1; count <= MAX_RENAMES; count++) {
-    const other = besideName(name, count);
-    if (await linkInto(partial, parent, other)) return { action: "renamed", name: other };
+  return unlocked(parent, () => {
+    if (linkInto(partial, parent, name)) return { action: "new", name };
+    if (onExists === "skip") return { action: "skipped", name };
+    if (onExists === "refuse") throw new SockError("exists", "exists already");
+    for (let count = 1; count <= MAX_RENAMES; count++) {
+      const other = besideName(name, count);
+      if (linkInto(partial, parent, other)) return { action: "renamed", name: other };
+    }
+    throw new SockError("exists", `exists already, with ${MAX_RENAMES} others of its name`);
+  });
+}
+
+/** Runs `action`, once more where our own folder was closed for writing (0555): its mode is set again after its entries. */
+export function unlocked<T>(folder: Folder, action: () => T): T {
+  try {
+    return action();
+  } catch (thrown) {
+    if (!unlock(folder, thrown)) throw thrown;
+    return action();
   }
-  throw new SockError("exists", `exists already, with ${MAX_RENAMES} others of its name`);
+}
+
+function unlock(folder: Folder, thrown: unknown): boolean {
+  if (errnoOf(thrown) !== "EACCES" || process.platform === "win32") return false;
+  const { uid, mode } = fs.statSync(folder.path());
+  if (uid !== process.geteuid?.() || (mode & 0o300) === 0o300) return false;
+  fs.chmodSync(folder.path(), (mode & 0o7777) | 0o300);
+  return true;
 }
 
 /** `NAME.new`, `NAME.new2`…; NAME is cut, at a character, where that would be too long. */
@@ -54,11 +97,11 @@ export function besideName(name: Name, count: number): Name {
 }
 
 /** link(2) never replaces: whoever was faster keeps the name. False when it is taken. */
-async function linkInto(partial: Partial, parent: Folder, name: Name): Promise<boolean> {
+function linkInto(partial: Finished, parent: Folder, name: Name): boolean {
   const from = partial.folder.path(partial.name);
   const to = parent.path(name);
   try {
-    await fs.promises.link(from, to);
+    fs.linkSync(from, to);
   } catch (thrown) {
     const code = errnoOf(thrown);
     if (code === "EEXIST") return false;
@@ -73,7 +116,7 @@ async function linkInto(partial: Partial, parent: Folder, name: Name): Promise<b
 const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL"]);
 
 /** Where there are no hard links: an empty file claims the name, and is replaced. Readers may see it empty for a moment. */
-export async function claimInto(from: string, to: string | Buffer): Promise<boolean> {
+export function claimInto(from: string, to: string | Buffer): boolean {
   try {
     fs.closeSync(fs.openSync(to, "wx", 0o600));
   } catch (thrown) {
@@ -81,7 +124,7 @@ export async function claimInto(from: string, to: string | Buffer): Promise<bool
     throw thrown;
   }
   try {
-    await fs.promises.rename(from, to);
+    fs.renameSync(from, to);
     return true;
   } catch (thrown) {
     fs.rmSync(to, { force: true });

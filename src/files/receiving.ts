@@ -40,8 +40,14 @@ export class Receiving {
 
   readonly #length: number | null;
 
-  /** `length` is what the sender announced, bytes; null where it does not know. */
-  constructor(incoming: Incoming, digester: Digester, pool: BlockPool, length: number | null) {
+  /**
+   * `length` is what the sender announced, bytes; null where it does not know. The first `at` bytes are there and were
+   * given to `digester`.
+   */
+  constructor(incoming: Incoming, digester: Digester, pool: BlockPool, length: number | null, at = 0) {
+    this.#bytes = at;
+    this.#written = at;
+    this.#hashed = at;
     this.#length = length;
     this.#incoming = incoming;
     this.#digester = digester;
@@ -97,6 +103,14 @@ export class Receiving {
     }
     const published = await this.#incoming.publish({ bytes, digest: own });
     return { ...published, digest: own };
+  }
+
+  /** The transfer broke: what came may stay for the next one. */
+  async keep(): Promise<void> {
+    this.#flush();
+    await this.#settle();
+    this.#digester.close();
+    this.#incoming.keep();
   }
 
   /** Nothing is published, nothing stays. May be called at any time, also after `end`. */

@@ -11,7 +11,7 @@ import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { absoluteNames, linkSteps, type Step, UP } from "./links.ts";
-import { checkName, type Name, type Segments, showPath, wireSegments } from "./names.ts";
+import { checkName, isReserved, type Name, type Segments, showPath, wireSegments } from "./names.ts";
 import { removeEmptyPartialFolder } from "./partials.ts";
 
 export interface RootOptions {
@@ -38,7 +38,8 @@ export class Root {
   readonly writable: boolean;
   /** The root itself, held until `close`; not for callers to close. */
   readonly top: Folder;
-  readonly #forbidden: readonly FileId[];
+  /** Folders that nothing may reach by any path. */
+  readonly forbidden: readonly FileId[];
   /** Absolute paths that mean this root, for links that were made with absolute targets. */
   readonly #aliases: readonly (readonly Name[])[];
 
@@ -46,7 +47,7 @@ export class Root {
     this.top = top;
     this.name = options.name;
     this.writable = options.writable;
-    this.#forbidden = options.forbidden ?? [];
+    this.forbidden = options.forbidden ?? [];
     this.#aliases = [top.realPath(), alias].map(absoluteNames);
   }
 
@@ -122,6 +123,43 @@ export class Root {
     }
   }
 
+  /** True where there is nothing at `segments`, or a folder with nothing in it that a peer can see. */
+  isEmptyFolder(segments: Segments): boolean {
+    try {
+      const folder = this.openFolder(segments, { create: false });
+      try {
+        // a folder with many names is not empty long before all of them are read
+        using names = fs.opendirSync(folder.path(), { bufferSize: 4 });
+        for (let one = names.readSync(); one !== null; one = names.readSync()) {
+          if (!isReserved(one.name)) return false;
+        }
+        return true;
+      } finally {
+        folder.close();
+      }
+    } catch (thrown) {
+      if (thrown instanceof SockError && thrown.code === "not-found") return true;
+      throw thrown;
+    }
+  }
+
+  /** Throws `outside` where the way to a folder leads through a link, also through one that stays inside. */
+  mustBeReal(segments: Segments): void {
+    let folder = this.top.again();
+    try {
+      for (const name of segments) {
+        const next = folder.enter(name);
+        if (!(next instanceof Folder)) {
+          if (next.found === "link") throw outside("a link is on the way");
+          return;
+        }
+        folder = swap(folder, next);
+      }
+    } finally {
+      folder.close();
+    }
+  }
+
   /**
    * What a path is: by default behind links (a target outside is `outside`, a dangling link `not-found`), with
    * `follow: false` the last name itself.
@@ -192,7 +230,7 @@ export class Root {
         if (next instanceof Folder) {
           folder = swap(folder, next);
           walked.push(step);
-          if (this.#forbidden.some((id) => sameFile(id, next))) throw outside("not served");
+          if (this.forbidden.some((id) => sameFile(id, next))) throw outside("not served");
           continue;
         }
         if (next.found !== "link") {
@@ -229,10 +267,10 @@ export class Root {
   }
 
   #refuseForbiddenAncestors(): void {
-    if (this.#forbidden.length === 0) return;
+    if (this.forbidden.length === 0) return;
     for (let path = this.top.realPath(); ; path = dirname(path)) {
       const id = fs.statSync(path, { bigint: true });
-      if (this.#forbidden.some((other) => sameFile(other, id))) throw outside("not served");
+      if (this.forbidden.some((other) => sameFile(other, id))) throw outside("not served");
       if (dirname(path) === path) return;
     }
   }

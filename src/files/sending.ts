@@ -20,7 +20,7 @@ export type ReadBlock = (block: Uint8Array, position: number) => Promise<number>
 
 /**
  * Reads, hashes and sends side by side: while a block is hashed and on its way, the next one is read.
- * @returns undefined when the receiver stopped it
+ * Bytes before `start` were given to `digester` already. @returns undefined when the receiver stopped it
  */
 export async function sendBlocks(
   read: ReadBlock,
@@ -28,12 +28,13 @@ export async function sendBlocks(
   pool: BlockPool,
   sink: BlockSink,
   onProgress?: (bytes: number) => void,
+  start = 0,
 ): Promise<{ bytes: number; digest: string } | undefined> {
   const work: Promise<void>[] = [];
   let failure: unknown;
   let failed = false;
-  let bytes = 0;
-  let ahead = readAhead(read, pool, 0);
+  let bytes = start;
+  let ahead = readAhead(read, pool, start);
   try {
     for (;;) {
       const { block, filled } = await ahead;

@@ -84,6 +84,26 @@ export const DATA_BYTES = 1 * MiB;
 export const BLOCKS_IN_FLIGHT = 8;
 /** Files up to this many bytes are hashed where they are; longer ones on a thread of their own. */
 export const INLINE_HASH_BYTES = 1 * MiB;
+/** Files up to this many bytes travel in the frame of their entry. */
+export const SMALL_FILE_BYTES = 64 * KiB;
+/** Block of the proofs that a prefix is there already, bytes. */
+export const PROOF_BLOCK_BYTES = 1 * MiB;
+/** Proofs in one frame. */
+export const PROOFS_IN_FRAME = 64;
+/** Files from this size on, and what came of them, are kept when a transfer breaks, bytes. */
+export const RESUME_BYTES = 1 * MiB;
+/** Entries that a sender has out without an answer. */
+export const ENTRIES_IN_FLIGHT = 1024;
+/** Most paths in one `get`. */
+export const MAX_GET_PATHS = 64;
+/** Longest target of a symbolic link, bytes (PATH_MAX). */
+export const MAX_LINK_TARGET_BYTES = 4096;
+/** Most paths of one put that are remembered to find two that are the same. */
+export const MAX_REMEMBERED_PATHS = 20_000;
+/** Most partial files that are kept in one folder; the oldest go first. */
+export const MAX_PARTIALS = 1_000;
+/** Longest time that small files are worked on in one go, ms. */
+export const SLICE_MS = 10;
 /** Partial files older than this are removed, ms. */
 export const PARTIAL_TTL_MS = 24 * HOUR;
 export const PARTIAL_FOLDER = ".sock-partial";
@@ -94,6 +114,8 @@ export const MAX_PATH_BYTES = 4096;
 export const MAX_LINK_HOPS = 40;
 /** Most folders entered while one path is resolved, those behind links included. */
 export const MAX_WALK_STEPS = 4096;
+/** Deepest folder of a tree that is sent or listed; each holds a descriptor. */
+export const MAX_DEPTH = 256;
 /** Most names tried for a file that is saved beside one of its name. */
 export const MAX_RENAMES = 1_000;
 /** Free blocks of DATA_BYTES that a process keeps for later. */

@@ -5,9 +5,17 @@
  */
 import { type ErrorCode, isErrorCode, SockError } from "../errors.ts";
 import { MAX_ERROR_TEXT, MAX_LIST, MAX_PATH_BYTES, MAX_WORD } from "./constants.ts";
-import type { Json } from "./json.ts";
+import type { Header, Json } from "./json.ts";
 
-type Fields = { readonly [key: string]: Json };
+export type Fields = { readonly [key: string]: Json };
+
+/** One reader for each type of the union, so that a type without a reader does not compile. */
+export type Readers<M extends { readonly type: string }> = {
+  readonly [T in M["type"]]: (header: Header) => Extract<M, { readonly type: T }>;
+};
+
+/** Why something was refused or failed, in the words of the side that knows. */
+export type Problem = { readonly code: ErrorCode; readonly message: string; readonly hint?: string };
 
 const encoder = new TextEncoder();
 const strictDecoder = new TextDecoder("utf-8", { fatal: true });
@@ -73,6 +81,17 @@ export function object(fields: Fields, key: string): Fields {
   return value;
 }
 
+/** A list of objects, one at least. */
+export function objects(fields: Fields, key: string, most: number): readonly Fields[] {
+  const value = fields[key];
+  if (value === undefined || value === null || typeof value !== "object" || !isList(value)) throw wrong(key);
+  if (value.length === 0 || value.length > most) throw wrong(key);
+  return value.map((element) => {
+    if (typeof element !== "object" || element === null || isList(element)) throw wrong(key);
+    return element;
+  });
+}
+
 /** `null`, or what `read` finds; the key itself has to be there. */
 export function nullable<T>(fields: Fields, key: string, read: (fields: Fields, key: string) => T): T | null {
   return fields[key] === null ? null : read(fields, key);
@@ -92,6 +111,14 @@ export function optional<T, O extends object>(
 export function errorCode(fields: Fields, key: string): ErrorCode {
   const code = str(fields, key, MAX_WORD);
   return isErrorCode(code) ? code : "failed";
+}
+
+export function problem(fields: Fields): Problem {
+  return {
+    code: errorCode(fields, "code"),
+    message: cutText(fields, "message"),
+    ...optional(fields, "hint", cutText, (hint) => ({ hint })),
+  };
 }
 
 /** A path as text, at most MAX_PATH_BYTES of UTF-8; whether it may be used is for the side that uses it to say. */

@@ -1,91 +1,136 @@
-import { asSockError, type ErrorCode, SockError } from "../errors.ts";
-import { createDigester } from "../files/digest.ts";
-import { wireSegments } from "../files/names.ts";
+import { asSockError, SockError } from "../errors.ts";
+import { showPath, wireSegments } from "../files/names.ts";
 import { Outgoing } from "../files/outgoing.ts";
-import { sendBlocks } from "../files/sending.ts";
-import type { Get } from "../protocol/messages.ts";
+import type { Get, WirePath } from "../protocol/file-messages.ts";
+import type { Item } from "../transfer/items.ts";
+import type { Outcome } from "../transfer/outcome.ts";
+import { Sender } from "../transfer/sender.ts";
+import { treeItems } from "../transfer/tree-items.ts";
 import type { Session } from "./session.ts";
 
-const ENTRY = 0;
-
-/** Sends one file and waits for the client's word that the same bytes are in place there. */
+/** Sends files and trees, and waits for the client's word that the same bytes are in place there. */
 export async function answerGet(session: Session, request: Get): Promise<void> {
-  const { context, channel, grant } = session;
+  session.require("get");
+  const { channel, context } = session;
   const started = performance.now();
-  const place = context.shares.place(grant, request.path);
-  const segments = wireSegments(place.path);
-  const { fd } = place.root.openForRead(segments);
-  const source = Outgoing.fromFd(fd);
-  const digester = createDigester(request.digest, source.length);
-  const shown = place.prefix + place.path;
-  let bytes = 0;
-  const answer = new Answer(session);
+  let only: Outcome | undefined;
+  let seen = 0;
+  const sender = new Sender(items(session, request), {
+    digest: request.digest,
+    // whatever the client does about files that it has, it is its own
+    onExists: "any",
+    pool: context.pool,
+    onOutcome: (outcome) => {
+      only = outcome;
+      seen += 1;
+    },
+  });
+  const answers = readAnswers(session, sender);
+  // awaited below; until then a failure is only remembered
+  answers.catch(() => undefined);
   try {
-    const { length, mtimeUs: mtime, mode } = source;
-    channel.send({ type: "entry", entry: ENTRY, kind: "file", path: shown, length, mtime, mode });
-    const sink = {
-      send: (block: Uint8Array) => channel.send({ type: "data", entry: ENTRY, size: block.length }, block),
-      ready: () => channel.ready(),
-      flushed: () => channel.flushed(),
-      get stopped() {
-        return answer.given;
-      },
-    };
-    const read = (block: Uint8Array, at: number): Promise<number> => source.read(block, at);
-    const onProgress = (sofar: number): void => {
-      bytes = sofar;
-    };
-    let failure: ErrorCode | undefined;
     try {
-      const sent = await sendBlocks(read, digester, context.pool, sink, onProgress);
-      if (sent === undefined) failure = "interrupted";
-      else if (source.changed()) failure = "changed";
-      else channel.send({ type: "end", entry: ENTRY, bytes: sent.bytes, digest: sent.digest });
+      await sender.run(channel, request.fresh);
     } catch (thrown) {
-      if (channel.failure !== undefined) throw thrown;
-      failure = asSockError(thrown).code;
+      // the reader's own failure says more
+      if (channel.failure === undefined) await answers;
+      throw thrown;
     }
-    if (failure !== undefined) channel.send({ type: "abort", entry: ENTRY, code: failure });
-    await answer.promise;
-    const outcome = failure === undefined || failure === "interrupted" ? answer.outcome : failure;
-    const ok = outcome === "ok";
-    channel.send({
-      type: "result",
-      files: ok ? 1 : 0,
-      bytes: ok ? bytes : 0,
-      skipped: 0,
-      failed: ok ? 0 : 1,
-    });
-    session.report("get", shown, bytes, started, outcome);
-  } catch (thrown) {
-    if (channel.failure !== undefined) session.report("get", shown, bytes, started, "cut");
-    throw thrown;
+    channel.send({ type: "result", ...sender.counts });
+    await answers;
   } finally {
-    digester.close();
-    source.close();
+    await sender.close();
+    const first = only;
+    if (seen === 1 && first !== undefined) {
+      const outcome = first.action === "failed" ? (first.error?.code ?? "failed") : "ok";
+      session.report("get", first.shown, first.bytes, started, outcome);
+    } else if (seen > 1) {
+      const { files, bytes, failed } = sender.counts;
+      session.report(
+        "get",
+        `${shownPaths(request)}  ${files} files`,
+        bytes,
+        started,
+        failed > 0 ? "some-failed" : "ok",
+      );
+    } else if (channel.failure !== undefined) session.report("get", shownPaths(request), 0, started, "cut");
   }
 }
 
-/** What the client says of the file, read while it is sent. */
-class Answer {
-  given = false;
-  outcome = "cut";
-  readonly promise: Promise<void>;
-
-  constructor(session: Session) {
-    this.promise = this.#read(session);
-    // awaited after the sending; until then a failure is only remembered
-    this.promise.catch(() => undefined);
-  }
-
-  async #read(session: Session): Promise<void> {
-    try {
-      const { message } = await session.next();
-      if (message.type === "done") this.outcome = "ok";
-      else if (message.type === "stop") this.outcome = message.code;
-      else throw new SockError("protocol", `${message.type} in the middle of a get`);
-    } finally {
-      this.given = true;
+/** The client's answers, read while files are sent, until it says that it has the result. */
+async function readAnswers(session: Session, sender: Sender): Promise<void> {
+  try {
+    for (;;) {
+      const { message, frame } = await session.next();
+      frame.release?.();
+      switch (message.type) {
+        case "want":
+        case "from":
+        case "stop":
+        case "done":
+          sender.take(message);
+          break;
+        case "finish":
+          if (!sender.finished) throw new SockError("protocol", "the end came before the result");
+          return;
+        default:
+          throw new SockError("protocol", `${message.type} in the middle of a get`);
+      }
     }
+  } catch (thrown) {
+    session.channel.refuse(asSockError(thrown));
+    throw thrown;
+  } finally {
+    sender.wake();
   }
+}
+
+async function* items(session: Session, request: Get): AsyncGenerator<Item> {
+  for (const [source, path] of request.paths.entries()) yield* itemsOf(session, request, source, path);
+}
+
+async function* itemsOf(
+  session: Session,
+  request: Get,
+  source: number,
+  wire: WirePath,
+): AsyncGenerator<Item> {
+  const { context, grant } = session;
+  const path = "path" in wire ? wire.path : Buffer.from(wire.path64, "base64");
+  try {
+    const place = context.shares.place(grant, path);
+    const { root, prefix } = place;
+    const segments = place.path.length === 0 ? [] : wireSegments(withoutSlash(place.path));
+    const entry = root.statEntry(segments);
+    const shown = prefix + showPath(segments);
+    if (entry.kind === "folder") {
+      yield { kind: "source", source, is: "folder" };
+      yield* treeItems(root, segments, { links: request.links, source, shown });
+      return;
+    }
+    const open = (): Outgoing => Outgoing.fromFd(root.openForRead(segments).fd, shown);
+    const { length, mtimeUs, mode, close } = looked(open());
+    close();
+    yield { kind: "source", source, is: "file" };
+    yield { kind: "file", path: { path: "." }, shown, source, length, mtimeUs, mode, open };
+  } catch (thrown) {
+    yield { kind: "source", source, is: asSockError(thrown) };
+  }
+}
+
+function looked(file: Outgoing): { length: number; mtimeUs: number; mode: number; close: () => void } {
+  const { length, mtimeUs, mode } = file;
+  return { length, mtimeUs, mode, close: () => file.close() };
+}
+
+function withoutSlash<T extends string | Uint8Array>(path: T): string | Uint8Array {
+  if (typeof path === "string") return path.replace(/\/$/, "");
+  return path.at(-1) === 0x2f ? path.subarray(0, -1) : path;
+}
+
+function shownPaths({ paths }: Get): string {
+  const [first] = paths;
+  const shown =
+    first === undefined ? "" : "path" in first ? first.path : Buffer.from(first.path64, "base64").toString();
+  return paths.length > 1 ? `${shown} and ${paths.length - 1} more` : shown;
 }

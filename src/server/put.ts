@@ -1,160 +1,155 @@
 import { asSockError, SockError } from "../errors.ts";
-import { createDigester } from "../files/digest.ts";
-import { Incoming } from "../files/incoming.ts";
 import { land } from "../files/landing.ts";
-import { showPath } from "../files/names.ts";
-import { Receiving } from "../files/receiving.ts";
-import type { Done, Entry, Put } from "../protocol/messages.ts";
-import type { ReceivedFrame } from "../transport/channel.ts";
+import { type Name, parseDestination, showPath, wireSegments } from "../files/names.ts";
+import type { Entry, Put } from "../protocol/file-messages.ts";
+import type { Outcome } from "../transfer/outcome.ts";
+import { type Landing, Receiver } from "../transfer/receiver.ts";
 import type { Session } from "./session.ts";
+import type { Place } from "./shares.ts";
 
-/** One `put`: entries come one after another, each is answered by `done` or `stop`, `finish` ends it. */
+/** Failures of one put that are told to the owner one by one; the rest is in the count at its end. */
+const MOST_TOLD = 20;
+
+/** One `put`: entries come until `finish`, each is answered. A put that is refused as a whole is passed over to its end. */
 export async function answerPut(session: Session, request: Put): Promise<void> {
-  const conversation = new PutConversation(session, request);
+  let conversation: PutConversation;
   try {
-    await conversation.run();
-  } finally {
-    await conversation.discard();
+    conversation = new PutConversation(session, request);
+  } catch (thrown) {
+    const { code, message, hint } = asSockError(thrown);
+    session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
+    session.report("put", request.to, 0, performance.now(), code);
+    await passOver(session);
+    return;
   }
-}
-
-interface Current {
-  readonly entry: number;
-  readonly receiving: Receiving;
-  readonly shown: string;
-  readonly prefix: string;
-  readonly started: number;
+  await conversation.run();
 }
 
 class PutConversation {
   readonly #session: Session;
   readonly #request: Put;
-  readonly #counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
-  #current: Current | undefined;
+  readonly #place: Place;
+  readonly #receiver: Receiver;
+  readonly #started = performance.now();
+  readonly #into: readonly Name[] | undefined;
+  /** The only one so far, for the owner's line. */
+  #only: Outcome | undefined;
+  #seen = 0;
+  #told = 0;
 
   constructor(session: Session, request: Put) {
+    session.require("put");
+    const { context, grant, run } = session;
+    const place = context.shares.place(grant, request.to);
+    if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
     this.#session = session;
     this.#request = request;
+    this.#place = place;
+    const { segments, into } = parseDestination(place.path);
+    this.#into = into ? segments : undefined;
+    this.#receiver = new Receiver(session.channel, {
+      digest: request.digest,
+      onExists: request.on_exists,
+      verify: request.verify ?? false,
+      sync: request.sync ?? false,
+      checksum: request.checksum ?? false,
+      dry: request.dry ?? false,
+      shared: false,
+      pool: context.pool,
+      owner: grant.hash,
+      land: (entry) => this.#land(entry),
+      onOutcome: (outcome) => this.#outcome(outcome),
+      takeOver: (id, evict) => context.claims.take(id, { run, evict: () => this.#evict(evict) }),
+    });
   }
 
   async run(): Promise<void> {
-    for (;;) {
-      const { message, frame } = await this.#session.next();
-      switch (message.type) {
-        case "entry":
-          if (this.#current !== undefined)
-            throw new SockError("protocol", "an entry began in the middle of another");
-          await this.#begin(message);
-          break;
-        case "data":
-          if (this.#current?.entry === message.entry) await this.#data(this.#current, frame);
-          else frame.release?.();
-          break;
-        case "end":
-          if (this.#current?.entry === message.entry)
-            await this.#end(this.#current, message.bytes, message.digest);
-          break;
-        case "abort":
-          if (this.#current?.entry === message.entry)
-            await this.#fail(this.#current, new SockError(message.code, "the client gave it up"));
-          break;
-        case "finish":
-          if (this.#current !== undefined)
-            throw new SockError("protocol", "the end came in the middle of an entry");
-          this.#session.channel.send({ type: "result", ...this.#counts });
-          return;
-        default:
-          throw new SockError("protocol", `${message.type} in the middle of a put`);
+    const { channel } = this.#session;
+    try {
+      channel.send({ type: "ready", fresh: this.#fresh() });
+      for (;;) {
+        const { message, frame } = await this.#session.next();
+        switch (message.type) {
+          case "entry":
+          case "data":
+          case "proof":
+          case "end":
+          case "abort":
+            await this.#receiver.take(message, frame);
+            break;
+          case "finish":
+            if (this.#receiver.busy) {
+              throw new SockError("protocol", "the end came in the middle of an entry");
+            }
+            channel.send({ type: "result", ...this.#receiver.counts });
+            return;
+          default:
+            throw new SockError("protocol", `${message.type} in the middle of a put`);
+        }
       }
+    } finally {
+      await this.#receiver.close();
+      this.#report();
     }
   }
 
-  async discard(): Promise<void> {
-    const current = this.#current;
-    this.#current = undefined;
-    if (current === undefined) return;
-    await current.receiving.discard();
-    this.#session.report("put", current.shown, current.receiving.bytes, current.started, "cut");
+  /** Nothing is there that what comes would have to be compared with. */
+  #fresh(): boolean {
+    const { root } = this.#place;
+    if (this.#request.dry === true || this.#into === undefined) return false;
+    try {
+      return root.isEmptyFolder(this.#into);
+    } catch {
+      return false;
+    }
   }
 
-  /** Refusals are answers; what follows of a refused entry is passed over until the next one. */
-  async #begin(entry: Entry): Promise<void> {
-    const { context, grant } = this.#session;
-    const request = this.#request;
-    const started = performance.now();
-    let shown = request.to;
-    try {
-      this.#session.require("put");
-      const place = context.shares.place(grant, request.to);
-      if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
-      const segments = land(
-        place.root,
-        place.path,
-        "path" in entry ? entry.path : Buffer.from(entry.path64, "base64"),
-      );
-      const { prefix } = place;
-      shown = prefix + showPath(segments);
-      const incoming = Incoming.create(place.root, segments, {
-        onExists: request.on_exists,
-        mode: entry.mode,
-        mtimeUs: entry.mtime,
-        length: entry.length,
-        sync: request.sync ?? false,
-        verify: request.verify ?? false,
-      });
-      if (incoming.skipped) {
-        incoming.discard();
-        this.#answer({ entry: entry.entry, bytes: 0, digest: "", action: "skipped", path: shown }, started);
-        return;
+  #land(entry: Entry): Landing {
+    const { root, prefix, path: to } = this.#place;
+    const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
+    const segments =
+      this.#into === undefined
+        ? land(root, to, path)
+        : path === "." && entry.kind === "folder"
+          ? this.#into
+          : [...this.#into, ...wireSegments(path)];
+    return { root, segments, shown: prefix + showPath(segments) };
+  }
+
+  #outcome(outcome: Outcome): void {
+    this.#seen += 1;
+    this.#only = outcome;
+    if (outcome.action !== "failed" || ++this.#told > MOST_TOLD) return;
+    const code = outcome.error?.code ?? "failed";
+    this.#session.report("put", outcome.shown, outcome.bytes, performance.now() - outcome.ms, code);
+  }
+
+  async #evict(evict: () => Promise<void>): Promise<void> {
+    this.#session.stop(new SockError("lost", "a newer connection of this client goes on with it"));
+    await evict();
+  }
+
+  #report(): void {
+    const { counts } = this.#receiver;
+    const only = this.#only;
+    if (only !== undefined && this.#seen === 1) {
+      if (only.action !== "failed") {
+        this.#session.report("put", only.shown, only.bytes, this.#started, only.action);
       }
-      const digester = createDigester(request.digest, entry.length);
-      const receiving = new Receiving(incoming, digester, context.pool, entry.length);
-      this.#current = { entry: entry.entry, receiving, shown, prefix, started };
-    } catch (thrown) {
-      this.#refuse(entry.entry, shown, 0, started, asSockError(thrown));
+      return;
     }
+    if (this.#seen === 0) return;
+    const { files, bytes, skipped, failed } = counts;
+    const more = `${skipped > 0 ? `, ${skipped} skipped` : ""}${failed > 0 ? `, ${failed} failed` : ""}`;
+    const what = `${this.#request.to || "."}  ${files} files${more}`;
+    this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
   }
+}
 
-  async #data(current: Current, frame: ReceivedFrame): Promise<void> {
-    if (frame.body === undefined) return;
-    try {
-      await current.receiving.data(frame.body, frame.release);
-    } catch (thrown) {
-      await this.#fail(current, asSockError(thrown));
-    }
-  }
-
-  async #end(current: Current, bytes: number, digest: string): Promise<void> {
-    try {
-      const published = await current.receiving.end(bytes, digest);
-      this.#current = undefined;
-      await current.receiving.discard();
-      const path = current.prefix + showPath(published.path);
-      const { digest: own, action } = published;
-      this.#answer({ entry: current.entry, bytes, digest: own, action, path }, current.started);
-    } catch (thrown) {
-      await this.#fail(current, asSockError(thrown));
-    }
-  }
-
-  #answer(done: Omit<Done, "type">, started: number): void {
-    if (done.action === "skipped") this.#counts.skipped += 1;
-    else this.#counts.files += 1;
-    this.#counts.bytes += done.bytes;
-    this.#session.channel.send({ type: "done", ...done });
-    this.#session.report("put", done.path, done.bytes, started, done.action);
-  }
-
-  async #fail(current: Current, error: SockError): Promise<void> {
-    this.#current = undefined;
-    await current.receiving.discard();
-    this.#refuse(current.entry, current.shown, current.receiving.bytes, current.started, error);
-  }
-
-  #refuse(entry: number, shown: string, bytes: number, started: number, error: SockError): void {
-    this.#counts.failed += 1;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    this.#session.channel.send({ type: "stop", entry, code: error.code, message: error.message, ...hint });
-    this.#session.report("put", shown, bytes, started, error.code);
+async function passOver(session: Session): Promise<void> {
+  for (;;) {
+    const { message, frame } = await session.next();
+    frame.release?.();
+    if (message.type === "finish") return;
   }
 }

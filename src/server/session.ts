@@ -7,6 +7,7 @@ import { checkMust, type Frame } from "../protocol/frame.ts";
 import { type ClientMessage, parseClientMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import type { Connection } from "../transport/connection.ts";
+import type { Claims } from "./claims.ts";
 import type { Report } from "./events.ts";
 import type { Grant, Grants } from "./grants.ts";
 import type { Shares } from "./shares.ts";
@@ -20,6 +21,7 @@ export interface ServerContext {
   /** Charset of this machine's locale or console, as TextDecoder names it. */
   readonly encoding: string | null;
   readonly pool: BlockPool;
+  readonly claims: Claims;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
@@ -35,6 +37,8 @@ export class Session {
   readonly channel: Channel;
   /** Replaced when the owner changes it meanwhile. */
   grant: Grant;
+  /** Hash of the secret that all connections of one run of the client share. */
+  run = "";
   /** Whether a request is being answered. */
   busy = false;
   #draining = false;
@@ -62,10 +66,10 @@ export class Session {
         "use the same sock on both machines",
       );
     }
+    this.run = createHash("sha256").update(hello.run).digest("hex");
     // an enrol code's use is taken by the key that it brings
     if (this.grant.kind !== "enrol") {
-      const run = createHash("sha256").update(hello.run).digest("hex");
-      const use = this.context.grants.takeUse(this.grant, run, this.address);
+      const use = this.context.grants.takeUse(this.grant, this.run, this.address);
       if (!use.ok) throw new SockError(use.code, use.message);
     }
     this.channel.open();

@@ -13,11 +13,13 @@ export interface FolderSpec {
 /** Where a path of a client leads: a folder that it can't leave, and the rest of the path. */
 export interface Place {
   readonly root: Root;
-  readonly path: string;
+  readonly path: string | Uint8Array;
   readonly writable: boolean;
   /** Goes before a path under `root` to make it the client's again. */
   readonly prefix: string;
 }
+
+const SLASH = 0x2f;
 
 interface Share {
   readonly name: string;
@@ -50,7 +52,7 @@ export class Shares {
   }
 
   /** Throws `not-found` for a folder that is not served, or a scope that is not there. */
-  place(grant: Grant, path: string): Place {
+  place(grant: Grant, path: string | Uint8Array): Place {
     const [head, scope, rest] = this.#named
       ? this.#split(grant.scope, path)
       : [this.list[0]?.name ?? "", grant.scope, path];
@@ -78,10 +80,15 @@ export class Shares {
   }
 
   /** With names: the share is the first word of the scope, or else of the path. */
-  #split(scope: string, path: string): [string, string, string] {
+  #split(scope: string, path: string | Uint8Array): [string, string, string | Uint8Array] {
     if (scope === "") {
-      const slash = path.indexOf("/");
-      return slash === -1 ? [path, "", ""] : [path.slice(0, slash), "", path.slice(slash + 1)];
+      if (typeof path === "string") {
+        const slash = path.indexOf("/");
+        return slash === -1 ? [path, "", ""] : [path.slice(0, slash), "", path.slice(slash + 1)];
+      }
+      const slash = path.indexOf(SLASH);
+      const head = slash === -1 ? path : path.subarray(0, slash);
+      return [new TextDecoder().decode(head), "", slash === -1 ? "" : path.subarray(slash + 1)];
     }
     const slash = scope.indexOf("/");
     return slash === -1 ? [scope, "", path] : [scope.slice(0, slash), scope.slice(slash + 1), path];

@@ -7,6 +7,7 @@ import { stateFolder } from "../files/state.ts";
 import { type Address, formatAddress, parseAddress } from "../protocol/address.ts";
 import { DEFAULT_PORT } from "../protocol/constants.ts";
 import type { Identity } from "../transport/identity.ts";
+import { Claims } from "./claims.ts";
 import type { Report } from "./events.ts";
 import { Grants } from "./grants.ts";
 import { openServerIdentity } from "./identity-store.ts";
@@ -90,6 +91,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       report,
       encoding: localeCharset(env),
       pool: new BlockPool(),
+      claims: new Claims(),
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,

@@ -11,6 +11,8 @@ const RESUME_BYTES = 1024 * 1024;
 const FRAME_OVERHEAD_BYTES = 256;
 /** Bodies up to this are sent in one piece with their header; copying them costs less than a TLS record, bytes. */
 const JOIN_BYTES = 64 * 1024;
+/** Small frames are gathered up to this, bytes: a write for each would cost more than all else. */
+const BATCH_BYTES = 128 * 1024;
 /** A refused peer has this long to read why, ms. */
 const REFUSED_MS = 2000;
 
@@ -33,6 +35,10 @@ export class Channel {
   #pings: ReturnType<typeof setInterval> | undefined;
   readonly #pingIntervalMs: number;
   #heard = true;
+  /** Small frames that wait for the end of this turn. */
+  #batch: Uint8Array[] = [];
+  #batched = 0;
+  #flushing: ReturnType<typeof setImmediate> | undefined;
   #missed = 0;
   #onFailure: ((error: SockError) => void)[] = [];
 
@@ -66,12 +72,26 @@ export class Channel {
   /** Queues a frame; the body must stay unchanged until `flushed`. */
   send(header: Header, body?: Uint8Array): void {
     if (this.#failure !== undefined) return;
+    this.#flushBatch();
     if (body === undefined || body.length <= JOIN_BYTES) {
       this.connection.write(encodeFrame(header, body));
       return;
     }
     this.connection.write(encodeHeader({ ...header, size: body.length }));
     this.connection.write(body);
+  }
+
+  /** Queues a frame that goes out with what else is sent in this turn of the event loop; the body is copied. */
+  sendSoon(header: Header, body?: Uint8Array): void {
+    if (this.#failure !== undefined) return;
+    this.#batch.push(encodeFrame(header, body));
+    this.#batched += this.#batch.at(-1)?.length ?? 0;
+    if (this.#batched >= BATCH_BYTES) this.#flushBatch();
+    else this.#flushing ??= setImmediate(() => this.#flushBatch());
+  }
+
+  get congested(): boolean {
+    return this.connection.congested;
   }
 
   /** Waits while much is queued; throws when the channel has failed. */
@@ -82,6 +102,7 @@ export class Channel {
   }
 
   async flushed(): Promise<void> {
+    this.#flushBatch();
     const wait = this.connection.flushed();
     if (wait !== undefined) await wait;
     if (this.#failure !== undefined) throw this.#failure;
@@ -111,6 +132,7 @@ export class Channel {
   /** Ends the stream after what was sent; nothing more is delivered. */
   end(): void {
     clearInterval(this.#pings);
+    this.#flushBatch();
     this.connection.end();
   }
 
@@ -130,6 +152,16 @@ export class Channel {
     this.#next?.reject(error);
     this.#next = undefined;
     for (const listener of this.#onFailure.splice(0)) listener(error);
+  }
+
+  #flushBatch(): void {
+    if (this.#flushing !== undefined) clearImmediate(this.#flushing);
+    this.#flushing = undefined;
+    if (this.#batch.length === 0) return;
+    const bytes = this.#batch.length === 1 ? this.#batch[0] : Buffer.concat(this.#batch, this.#batched);
+    this.#batch = [];
+    this.#batched = 0;
+    if (bytes !== undefined) this.connection.write(bytes);
   }
 
   #bytes(chunk: Uint8Array): void {

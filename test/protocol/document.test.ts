@@ -7,13 +7,8 @@ import { createDigester } from "../../src/files/digest.ts";
 import { CAPABILITIES } from "../../src/protocol/capabilities.ts";
 import * as constants from "../../src/protocol/constants.ts";
 import { encodeJoinCode } from "../../src/protocol/join-code.ts";
-import {
-  ACTIONS,
-  type ClientMessage,
-  DIGESTS,
-  ON_EXISTS,
-  type ServerMessage,
-} from "../../src/protocol/messages.ts";
+import { ACTIONS, DIGESTS, ON_EXISTS } from "../../src/protocol/file-messages.ts";
+import { type ClientMessage, type ServerMessage } from "../../src/protocol/messages.ts";
 import { encodeServeSecret } from "../../src/protocol/serve-secret.ts";
 import { clientSamples, serverSamples } from "../helpers/messages.ts";
 

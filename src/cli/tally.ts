@@ -1,0 +1,164 @@
+/** What became of the files of one run: told as it goes on, summed up at its end, and turned into the exit status. */
+import { type ExitStatus, SockError, STATUS } from "../errors.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
+import type { Receipt } from "./receipt.ts";
+import type { Context } from "./verb.ts";
+
+/** One file, as the transfer tells of it. */
+export interface Told {
+  readonly kind: "file" | "folder" | "link";
+  /** As the user would write it; not escaped. */
+  readonly path: string;
+  readonly bytes: number;
+  /** Hex, or empty where nothing was hashed. */
+  readonly digest: string;
+  readonly action: "new" | "replaced" | "renamed" | "skipped" | "same" | "repaired" | "failed";
+  readonly error?: SockError | undefined;
+  readonly ms: number;
+}
+
+export interface TallyOptions {
+  readonly algorithm: string;
+  /** One file is asked for: its failure is the run's. */
+  readonly single: boolean;
+  readonly dry: boolean;
+  readonly receipt: Receipt | undefined;
+}
+
+/** These go before `some-failed`: the caller can do something about them. */
+const FIRST: ReadonlySet<ExitStatus> = new Set([STATUS.unreachable, STATUS.noSpace]);
+
+export class Tally {
+  readonly #context: Context;
+  readonly #options: TallyOptions;
+  readonly #started = performance.now();
+  #files = 0;
+  #bytes = 0;
+  #skipped = 0;
+  #failed = 0;
+  #repaired = 0;
+  #replaced = 0;
+  #only: Told | undefined;
+  #failure: SockError | undefined;
+  #alike = true;
+
+  constructor(context: Context, options: TallyOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** Files that have their end, good or bad. */
+  get seen(): number {
+    return this.#files + this.#skipped + this.#failed;
+  }
+
+  add(told: Told): void {
+    const { action, error } = told;
+    if (action === "failed" && error !== undefined) {
+      this.#fail(told, error);
+      return;
+    }
+    if (told.kind === "folder") return;
+    if (action === "skipped" || action === "same") this.#skipped += 1;
+    else this.#files += 1;
+    if (action === "repaired") this.#repaired += 1;
+    else if (action !== "skipped" && action !== "same") this.#bytes += told.bytes;
+    if (action === "replaced") this.#replaced += 1;
+    this.#only = told;
+    this.#event(told);
+    if (told.digest !== "" && told.kind === "file") this.#options.receipt?.add(told.digest, told.path);
+    if (error !== undefined) this.#context.ui.warn(error.message);
+    else if (!this.#options.single && (this.#options.dry || this.#context.verbose > 0)) {
+      this.#context.ui.report(`${this.#word(told)}  ${escapeForDisplay(told.path)}`);
+    }
+  }
+
+  /** The lines at the end, and the result event's fields; `where` is what the user asked for. */
+  finish(host: string, where: string): void {
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.#context.json.result({
+      host,
+      files: this.#files,
+      bytes: this.#bytes,
+      skipped: this.#skipped,
+      failed: this.#failed,
+      seconds: Number(seconds.toFixed(3)),
+    });
+    const only = this.#only;
+    if (this.seen === 0 || (this.#failed > 0 && this.#failed === this.seen)) return;
+    if (this.#options.single && only !== undefined && this.seen === 1) this.#reportOne(only);
+    else this.#reportAll(where, seconds);
+  }
+
+  /** Throws what makes the run fail. */
+  check(): void {
+    const first = this.#failure;
+    if (first === undefined) return;
+    if (this.#options.single && this.seen === 1) throw first;
+    const words = `${this.#failed} of ${this.seen} failed`;
+    const code =
+      FIRST.has(first.status) || (this.#alike && this.#failed === this.seen) ? first.code : "some-failed";
+    throw new SockError(code, words);
+  }
+
+  #fail(told: Told, error: SockError): void {
+    this.#failed += 1;
+    const first = this.#failure;
+    if (first === undefined || (FIRST.has(error.status) && !FIRST.has(first.status))) this.#failure = error;
+    if (first !== undefined && first.status !== error.status) this.#alike = false;
+    const { code, message } = error;
+    this.#context.json.emit({ type: "file", path: told.path, action: "failed", code, message });
+    if (!this.#options.single && !this.#context.json.enabled) this.#context.ui.error(error);
+  }
+
+  #event({ path, bytes, digest, action, kind }: Told): void {
+    const { algorithm, dry } = this.#options;
+    this.#context.json.emit({
+      type: "file",
+      path,
+      ...(kind === "link" ? { kind } : {}),
+      size: bytes,
+      digest: digest === "" ? null : digest,
+      algorithm,
+      action,
+      ...(dry ? { dry } : {}),
+    });
+  }
+
+  #word({ action }: Told): string {
+    return this.#options.dry ? `would be ${action}` : action;
+  }
+
+  #reportOne(file: Told): void {
+    const { ui } = this.#context;
+    const path = escapeForDisplay(file.path);
+    if (this.#options.dry) ui.report(`${path}  ${this.#word(file)}`);
+    else if (file.action === "skipped") ui.report(`${path}  is there already, skipped`);
+    else if (file.action === "same") ui.report(`${path}  is there already, with the same size and time`);
+    else if (file.action === "repaired") ui.report(`${path}  was there already, mode and time set`);
+    else {
+      const time = formatDuration(file.ms);
+      const rate = formatRate(file.bytes / (file.ms / 1000));
+      ui.report(
+        `${path}  ${formatBytes(file.bytes)} in ${time} (${rate}), ${file.action}, verified on both sides`,
+      );
+      if (file.digest !== "") ui.report(`${this.#options.algorithm} ${file.digest}`);
+    }
+  }
+
+  #reportAll(where: string, seconds: number): void {
+    const parts = [`${this.#files} ${this.#files === 1 ? "file" : "files"}`];
+    if (this.#options.dry) parts.push(formatBytes(this.#bytes), "nothing was changed");
+    else {
+      const rate = formatRate(this.#bytes / seconds);
+      parts[0] += `, ${formatBytes(this.#bytes)} in ${formatDuration(seconds * 1000)} (${rate})`;
+    }
+    if (this.#replaced > 0) parts.push(`${this.#replaced} replaced`);
+    if (this.#repaired > 0) parts.push(`${this.#repaired} with mode and time set only`);
+    if (this.#skipped > 0) parts.push(`${this.#skipped} skipped`);
+    if (this.#failed > 0) parts.push(`${this.#failed} failed`);
+    else if (!this.#options.dry) parts.push("verified on both sides");
+    this.#context.ui.report(`${escapeForDisplay(where)}  ${parts.join(", ")}`);
+  }
+}

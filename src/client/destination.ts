@@ -1,0 +1,100 @@
+/** Where on this machine fetched files and trees go. */
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { SockError } from "../errors.ts";
+import { fsFailure } from "../files/failure.ts";
+import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
+import { Root } from "../files/root.ts";
+import type { Landing } from "../transfer/receiver.ts";
+
+/** The roots of one `get`, opened when they are needed and held until its end. */
+export class Destinations implements Disposable {
+  readonly #dest: string;
+  readonly #several: boolean;
+  readonly #dry: boolean;
+  readonly #roots = new Map<string, Root>();
+
+  /** `dest` as the user wrote it; `several` things go there, so that it is a folder. */
+  constructor(dest: string, several: boolean, dry: boolean) {
+    this.#dest = dest;
+    this.#several = several;
+    this.#dry = dry;
+  }
+
+  /** Whether nothing is there yet that what comes would have to be compared with. */
+  get fresh(): boolean {
+    return !this.#several && !fs.existsSync(this.#dest);
+  }
+
+  /**
+   * The place of a file or tree that is called `name` at the server; without a name its contents are meant. Folders on the
+   * way are made. Throws `usage`, `not-folder`, and what the system throws.
+   */
+  place(name: Name | undefined, kind: "file" | "folder"): Landing {
+    const dest = this.#dest;
+    const into = this.#several || dest === "" || /[/\\]$/.test(dest) || /^\.{1,2}$/.test(basename(dest));
+    if (kind === "folder") {
+      const own = into && name !== undefined ? [checked(name)] : [];
+      const folder = dest || ".";
+      const shown = own.length === 0 ? folder.replace(/(?<=.)\/+$/, "") : shownIn(folder, own[0] ?? "");
+      if (own.length === 0) return { ...this.#below(folder, []), shown, ownsRoot: name !== undefined };
+      return { ...this.#below(folder, own), shown };
+    }
+    if (into || isFolder(dest)) {
+      if (name === undefined)
+        throw new SockError("usage", "which file? the path names a folder", "sock get HOST:PATH");
+      const folder = dest || ".";
+      return { ...this.#below(folder, [checked(name)]), shown: shownIn(folder, name) };
+    }
+    return { ...this.#below(dirname(dest), [basename(dest)]), shown: dest };
+  }
+
+  [Symbol.dispose](): void {
+    for (const root of this.#roots.values()) root.close();
+    this.#roots.clear();
+  }
+
+  /** A root on the folder, made where it is missing; with nothing to be changed the nearest folder that is there. */
+  #below(folder: string, names: readonly Name[]): { root: Root; segments: readonly Name[] } {
+    if (this.#dry && !fs.existsSync(folder)) {
+      return this.#below(dirname(folder), [basename(folder), ...names]);
+    }
+    let root = this.#roots.get(folder);
+    if (root === undefined) {
+      try {
+        fs.mkdirSync(folder, { recursive: true });
+      } catch (cause) {
+        throw fsFailure(cause, folder);
+      }
+      root = Root.open(folder, { name: folder === "." ? "" : join(folder), writable: true });
+      this.#roots.set(folder, root);
+    }
+    return { root, segments: names };
+  }
+}
+
+function checked(name: Name): Name {
+  checkName(name);
+  return name;
+}
+
+function shownIn(folder: string, name: Name): string {
+  return folder === "." ? showPath([name]) : join(folder, showPath([name]));
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return fs.statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** The last name of a remote path; undefined where the path ends in `/`, or is empty: then its contents are meant. */
+export function lastName(path: string | Uint8Array): Name | undefined {
+  if (path.length === 0) return undefined;
+  if (typeof path === "string") return path.split("/").at(-1) || undefined;
+  const slash = path.lastIndexOf(0x2f);
+  const name = path.subarray(slash + 1);
+  return nameBytes(name).length === 0 ? undefined : name;
+}

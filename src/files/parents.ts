@@ -1,0 +1,47 @@
+/** The folder of the file before: of many small files most are in the same one, and opening it costs more than a file. */
+import { sameFile } from "./entry.ts";
+import type { Folder } from "./folder.ts";
+import { type Segments, sameName } from "./names.ts";
+import type { Root } from "./root.ts";
+
+export class Parents {
+  readonly #root: Root;
+  #segments: Segments = [];
+  #folder: Folder | undefined;
+
+  constructor(root: Root) {
+    this.#root = root;
+  }
+
+  /**
+   * The folder at `segments`, held until the next call; not for the caller to close. It is still the one that the path
+   * leads to: a folder that was moved away, or replaced by a link, is not written to. Throws as `Root.openFolder` does.
+   */
+  open(segments: Segments, create: boolean): Folder {
+    const held = this.#folder;
+    if (held !== undefined && isSame(segments, this.#segments) && this.#isInPlace(held)) return held;
+    this.close();
+    const folder = this.#root.openFolder(segments, { create });
+    this.#folder = folder;
+    this.#segments = segments;
+    return folder;
+  }
+
+  close(): void {
+    this.#folder?.close();
+    this.#folder = undefined;
+  }
+
+  #isInPlace(held: Folder): boolean {
+    const there = this.#root.top.statBelow(this.#segments);
+    return there !== undefined && sameFile(there, held);
+  }
+}
+
+function isSame(a: Segments, b: Segments): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = a.length - 1; index >= 0; index--) {
+    if (!sameName(a[index] ?? "", b[index] ?? "")) return false;
+  }
+  return true;
+}

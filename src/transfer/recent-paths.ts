@@ -1,0 +1,27 @@
+import { SockError } from "../errors.ts";
+import { MAX_REMEMBERED_PATHS } from "../protocol/constants.ts";
+import type { Landing } from "./receiver.ts";
+
+/** The last paths that were written to in one transfer: two entries of one path are a mistake, and never "the last wins". */
+export class RecentPaths {
+  readonly #seen = new Set<bigint>();
+
+  /** Throws `exists` for a path that was added. */
+  check({ shown }: Landing): void {
+    if (!this.#seen.has(keyOf(shown))) return;
+    throw new SockError("exists", `${shown}: came twice in one transfer`, "two sources have this name");
+  }
+
+  add({ shown }: Landing): void {
+    this.#seen.add(keyOf(shown));
+    if (this.#seen.size <= MAX_REMEMBERED_PATHS) return;
+    for (const oldest of this.#seen) {
+      this.#seen.delete(oldest);
+      return;
+    }
+  }
+}
+
+function keyOf(path: string): bigint {
+  return Bun.hash.xxHash3(path, 0n);
+}

@@ -1,0 +1,366 @@
+/**
+ * The sending side of files, the same for a `put` (the client) and a `get` (the server). Entries go out without waiting for
+ * answers, ENTRIES_IN_FLIGHT at most; a file whose bytes may be there already is offered first. What is remembered is the
+ * entries without an answer, so that they can be sent again over another connection.
+ */
+import { asSockError, type ErrorCode, SockError } from "../errors.ts";
+import type { BlockPool } from "../files/blocks.ts";
+import { Slice } from "../files/slice.ts";
+import { ENTRIES_IN_FLIGHT, SMALL_FILE_BYTES } from "../protocol/constants.ts";
+import type { Digest, Done, OnExists, ReceiverMessage } from "../protocol/file-messages.ts";
+import type { FileItem, Item, LinkItem, StreamItem } from "./items.ts";
+import { checkDone, type Sent } from "./done.ts";
+import { type Counts, count, type Outcome } from "./outcome.ts";
+import type { Pace } from "./pace.ts";
+import { offerSmall, sendLarge, sendSmall } from "./send-file.ts";
+import type { Wire } from "./wire.ts";
+
+export interface SenderOptions {
+  readonly digest: Digest;
+  /** What the receiver was asked to do; `any` where it is its own master. */
+  readonly onExists: OnExists | "any";
+  readonly pool: BlockPool;
+  readonly pace?: Pace | undefined;
+  onOutcome?(outcome: Outcome): void;
+  /** Bytes of files that went out, and what is sent now. */
+  onBytes?(bytes: number, item: FileItem | StreamItem): void;
+}
+
+/** A folder that entries are sent of. */
+interface Node {
+  readonly parent: Node | undefined;
+  readonly item: Extract<Item, { kind: "enter" }>;
+  /** Entries in it without an answer, folders included. */
+  open: number;
+  left: boolean;
+}
+
+/** An entry that has no answer yet. */
+export interface Pending {
+  readonly id: number;
+  readonly item: FileItem | StreamItem | LinkItem | Extract<Item, { kind: "enter" }>;
+  readonly node: Node | undefined;
+  readonly started: number;
+  /** Bytes that the receiver may have. */
+  have: number;
+  /** What went out, once all has. */
+  sent: Sent | undefined;
+  /** The receiver wants no more of it. */
+  answered: boolean;
+  again: boolean;
+  /** A small file's digest was offered. */
+  compared: boolean;
+  /** How many bytes the receiver has proved. */
+  from: number | undefined;
+}
+
+export class Sender {
+  readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
+  readonly options: SenderOptions;
+  readonly #items: AsyncIterator<Item>;
+  readonly #pending = new Map<number, Pending>();
+  /** Entries that are to be sent now: wanted ones, and folders after all that is in them. */
+  #queue: Pending[] = [];
+  #node: Node | undefined;
+  #exhausted = false;
+  /** Nothing more is asked for until all is answered. */
+  #draining = false;
+  #last = 0;
+  #wake: (() => void) | undefined;
+  readonly #slice = new Slice();
+
+  constructor(items: AsyncIterable<Item>, options: SenderOptions) {
+    this.#items = items[Symbol.asyncIterator]();
+    this.options = options;
+  }
+
+  /**
+   * Sends until everything has its answer. With `fresh` nothing is offered. After a failure of the wire it may be called
+   * again with another one, and goes on. Throws the wire's failure, and `protocol`.
+   */
+  async run(wire: Wire, fresh: boolean): Promise<void> {
+    this.#queue = [];
+    for (const pending of this.#pending.values()) {
+      // what was on its way may have arrived, or not
+      pending.again = true;
+      pending.sent = undefined;
+      pending.have = 0;
+      pending.compared = false;
+      if (pending.item.kind === "stream")
+        throw new SockError("lost", "the connection broke", "send it again");
+      this.#begin(wire, pending, false);
+    }
+    for (;;) {
+      if (wire.failure !== undefined) throw wire.failure;
+      const queued = this.#queue.shift();
+      if (queued !== undefined) await this.#send(wire, queued);
+      else if (this.#mayGoOn()) await this.#next(wire, fresh);
+      else if (this.#pending.size === 0) return;
+      else await this.#answer();
+      const wait = wire.congested ? wire.ready() : this.#slice.over();
+      if (wait !== undefined) await wait;
+    }
+  }
+
+  #mayGoOn(): boolean {
+    if (this.#exhausted) return false;
+    return this.#pending.size < (this.#draining ? 1 : ENTRIES_IN_FLIGHT);
+  }
+
+  /** Nothing more is sent; to be called when it is over, however. */
+  async close(): Promise<void> {
+    await this.#items.return?.(undefined);
+  }
+
+  /** What the receiver says. Throws `protocol` for what it can't say now. */
+  take(message: ReceiverMessage): void {
+    const pending = this.#pending.get(message.entry);
+    if (pending === undefined) {
+      // answered already, or given up by us, which the receiver did not know yet
+      if (message.entry < this.#last) return;
+      throw new SockError("protocol", "an answer to nothing that was sent");
+    }
+    switch (message.type) {
+      case "want":
+        this.#wanted(pending, message.have);
+        break;
+      case "from":
+        if (pending.have === 0 || message.at > pending.have)
+          throw new SockError("protocol", "more is proved than is there");
+        pending.from = message.at;
+        break;
+      case "stop":
+        this.#settle(
+          pending,
+          failedOutcome(pending, new SockError(message.code, message.message, message.hint)),
+        );
+        break;
+      case "done":
+        checkDone(message, pending, this.options.onExists);
+        this.#settle(pending, doneOutcome(pending, message));
+        break;
+      default:
+        throw new SockError(
+          "protocol",
+          `an answer of an unknown kind ${JSON.stringify(message satisfies never)}`,
+        );
+    }
+    this.wake();
+  }
+
+  /** Everything was sent and has its answer. */
+  get finished(): boolean {
+    return this.#exhausted && this.#pending.size === 0;
+  }
+
+  /** Lets the sending side look again: something was answered, or the wire has failed. */
+  wake(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** Resolves when something was answered or the wire failed. */
+  async #answer(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** Waits until `answered`, or the receiver said how much it has. */
+  async proved(wire: Wire, pending: Pending): Promise<number> {
+    while (pending.from === undefined && !pending.answered) {
+      if (wire.failure !== undefined) throw wire.failure;
+      await this.#answer();
+    }
+    return pending.from ?? 0;
+  }
+
+  async #next(wire: Wire, fresh: boolean): Promise<void> {
+    this.#draining = false;
+    const { value: item, done } = await this.#items.next();
+    if (done === true) {
+      this.#exhausted = true;
+      return;
+    }
+    switch (item.kind) {
+      case "enter":
+        this.#node = { parent: this.#node, item, open: 0, left: false };
+        if (this.#node.parent !== undefined) this.#node.parent.open += 1;
+        return;
+      case "leave":
+        this.#leave();
+        return;
+      case "drain":
+        this.#draining = true;
+        return;
+      case "failed":
+      case "passed": {
+        const action = item.kind === "failed" ? "failed" : "skipped";
+        this.#tell({
+          kind: "file",
+          shown: item.shown,
+          bytes: 0,
+          digest: "",
+          action,
+          error: item.error,
+          ms: 0,
+        });
+        return;
+      }
+      case "source":
+        sendSource(wire, item.source, item.is);
+        return;
+      default: {
+        const pending = this.#add(item, this.#node);
+        if (this.#node !== undefined) this.#node.open += 1;
+        if (fresh && item.kind !== "link") await this.#send(wire, pending);
+        else this.#begin(wire, pending, fresh);
+      }
+    }
+  }
+
+  #add(item: Pending["item"], node: Node | undefined): Pending {
+    const pending: Pending = {
+      id: this.#last++,
+      item,
+      node,
+      started: performance.now(),
+      have: 0,
+      sent: undefined,
+      answered: false,
+      again: false,
+      compared: false,
+      from: undefined,
+    };
+    this.#pending.set(pending.id, pending);
+    return pending;
+  }
+
+  #leave(): void {
+    const node = this.#node;
+    if (node === undefined) throw new SockError("internal", "more folders ended than began");
+    node.left = true;
+    this.#node = node.parent;
+    this.#folderDone(node);
+  }
+
+  /** A folder goes out when all in it has its answer: its mode may forbid to change anything there. */
+  #folderDone(node: Node): void {
+    if (!node.left || node.open > 0) return;
+    if (node.item.silent) this.#closed(node.parent);
+    else this.#queue.push(this.#add(node.item, node.parent));
+  }
+
+  #closed(node: Node | undefined): void {
+    if (node === undefined) return;
+    node.open -= 1;
+    this.#folderDone(node);
+  }
+
+  /** Sends the entry itself: an offer where it is a file. */
+  #begin(wire: Wire, pending: Pending, fresh: boolean): void {
+    const { item, id: entry } = pending;
+    if (item.kind === "stream") {
+      this.#queue.push(pending);
+      return;
+    }
+    const base = { type: "entry", entry, ...item.path, ...sourceOf(item) };
+    if (item.kind === "enter") {
+      wire.sendSoon({ ...base, kind: "folder", mtime: item.mtimeUs, mode: item.mode });
+    } else if (item.kind === "link") {
+      wire.sendSoon({ ...base, kind: "link", ...item.target, mtime: item.mtimeUs, mode: null });
+    } else if (fresh) {
+      this.#queue.push(pending);
+    } else {
+      const { length, mtimeUs: mtime, mode } = item;
+      const again = pending.again ? { again: true } : {};
+      wire.sendSoon({ ...base, kind: "file", length, mtime, mode, offer: true, ...again });
+    }
+  }
+
+  async #send(wire: Wire, pending: Pending): Promise<void> {
+    const { item } = pending;
+    if (pending.answered) return;
+    if (item.kind === "enter" || item.kind === "link") {
+      this.#begin(wire, pending, false);
+      return;
+    }
+    try {
+      let bytes = 0;
+      if (item.kind === "file" && item.length <= SMALL_FILE_BYTES) {
+        if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
+        else bytes = sendSmall(wire, this, pending, item);
+      } else await sendLarge(wire, this, pending, item);
+      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes);
+      if (wait !== undefined) await wait;
+    } catch (thrown) {
+      if (wire.failure !== undefined) throw wire.failure;
+      this.#giveUp(wire, pending, asSockError(thrown));
+    }
+  }
+
+  /** Our own failure: the receiver is told, and its answer, if it has one, is not waited for. */
+  #giveUp(wire: Wire, pending: Pending, error: SockError): void {
+    if (pending.answered) return;
+    const code: ErrorCode = error.code;
+    wire.sendSoon({ type: "abort", entry: pending.id, code });
+    this.#settle(pending, failedOutcome(pending, error));
+  }
+
+  #wanted(pending: Pending, have: number): void {
+    const { item } = pending;
+    if (item.kind !== "file" || pending.sent !== undefined || have > item.length) {
+      throw new SockError("protocol", "the receiver wants what was not offered");
+    }
+    pending.have = have;
+    this.#queue.push(pending);
+  }
+
+  #settle(pending: Pending, outcome: Outcome): void {
+    pending.answered = true;
+    this.#pending.delete(pending.id);
+    this.#tell(outcome);
+    this.#closed(pending.node);
+  }
+
+  #tell(outcome: Outcome): void {
+    count(this.counts, outcome);
+    this.options.onOutcome?.(outcome);
+  }
+}
+
+function sendSource(wire: Wire, source: number, is: "file" | "folder" | SockError): void {
+  if (!(is instanceof SockError)) {
+    wire.sendSoon({ type: "source", source, kind: is });
+    return;
+  }
+  const { code, message, hint } = is;
+  wire.sendSoon({
+    type: "source",
+    source,
+    kind: "failed",
+    code,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+export function sourceOf(item: { readonly source?: number }): { source?: number } {
+  return item.source === undefined ? {} : { source: item.source };
+}
+
+function kindOf(pending: Pending): Outcome["kind"] {
+  const { kind } = pending.item;
+  return kind === "enter" ? "folder" : kind === "link" ? "link" : "file";
+}
+
+function failedOutcome(pending: Pending, error: SockError): Outcome {
+  const ms = performance.now() - pending.started;
+  const { shown } = pending.item;
+  return { kind: kindOf(pending), shown, bytes: 0, digest: "", action: "failed", error, ms };
+}
+
+function doneOutcome(pending: Pending, { action, bytes, digest, path }: Done): Outcome {
+  const ms = performance.now() - pending.started;
+  return { kind: kindOf(pending), shown: path, bytes, digest, action, ms };
+}

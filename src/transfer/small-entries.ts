@@ -1,0 +1,281 @@
+/** Entries that are done in one go: folders, links, small files, and the look at what is there already. */
+import * as fs from "node:fs";
+import { SockError } from "../errors.ts";
+import { digestOf } from "../files/digest.ts";
+import { sameFile, type Entry as Existing } from "../files/entry.ts";
+import { fsFailure } from "../files/failure.ts";
+import type { Folder } from "../files/folder.ts";
+import { checkLinkTarget } from "../files/link-target.ts";
+import { permissionBits, sameTime } from "../files/metadata.ts";
+import { type Name, showPath } from "../files/names.ts";
+import { partialBytes, partialId } from "../files/partials.ts";
+import { mustBeReplaceable } from "../files/publish.ts";
+import { repair, repairFolder } from "../files/repair.ts";
+import { openFile } from "../files/root.ts";
+import { RESUME_BYTES, SMALL_FILE_BYTES } from "../protocol/constants.ts";
+import type { FileEntry, FolderEntry, LinkEntry } from "../protocol/file-messages.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Place } from "./places.ts";
+import type { Landing, ReceiverOptions } from "./receiver.ts";
+
+/** One entry and all that it needs. */
+export interface Put {
+  readonly options: ReceiverOptions;
+  readonly place: Place;
+  readonly landing: Landing;
+  readonly started: number;
+}
+
+/** Makes the folder if it is not there, and gives it its mode and time. */
+export function putFolder(put: Put, { mode, mtime }: FolderEntry): Outcome {
+  const { landing, options, place } = put;
+  const { root, segments, shown } = landing;
+  if (segments.length === 0 && landing.ownsRoot !== true)
+    throw new SockError("bad-name", `${shown}: is the served folder itself`);
+  const done = (action: Outcome["action"]): Outcome => ({ ...base(put, "folder"), action });
+  return named(shown, () => {
+    if (options.dry) return done("same");
+    let known = true;
+    try {
+      root.statEntry(segments);
+    } catch {
+      known = false;
+    }
+    const folder = place.parents.open(segments, true);
+    const stat = fs.statSync(folder.path(), { bigint: true });
+    const bits = mode === null ? null : permissionBits(mode);
+    const now = { mode: Number(stat.mode) & 0o777, mtimeUs: Number(stat.mtimeNs / 1000n) };
+    const modeDiffers = bits !== null && bits !== now.mode;
+    const timeDiffers = mtime !== null && !sameTime(mtime, now.mtimeUs);
+    if (modeDiffers || timeDiffers) repairFolder(folder, { mode: modeDiffers ? mode : null, mtimeUs: mtime });
+    return done(known ? (modeDiffers || timeDiffers ? "repaired" : "same") : "new");
+  });
+}
+
+/** Makes the link, where its target stays inside the tree. */
+export function putLink(put: Put, entry: LinkEntry): Outcome {
+  const { landing, options, place } = put;
+  const target = "target" in entry ? Buffer.from(entry.target) : Buffer.from(entry.target64, "base64");
+  const path = ownPath(entry);
+  return named(landing.shown, () => {
+    checkLinkTarget(path, target);
+    const { parent, name } = open(put, !options.dry, "links");
+    const existing = parent?.entry(name);
+    if (parent !== undefined && existing?.kind === "link" && !options.checksum) {
+      if (fs.readlinkSync(parent.path(name), { encoding: "buffer" }).equals(target)) {
+        return { ...base(put, "link"), action: "same" };
+      }
+    }
+    const outcome = settled(put, existing, entry);
+    if (outcome !== undefined) return outcome;
+    if (parent === undefined || options.dry) return { ...base(put, "link"), action: foreseen(existing) };
+    const files = place.smallFiles(parent);
+    const { action, name: own } = files.publishLink(parent, name, target, options.onExists);
+    return { ...base(put, "link", own), action };
+  });
+}
+
+/** Writes and publishes a file whose bytes are here and were compared with its digest. */
+export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome {
+  const { landing, options, place } = put;
+  return named(landing.shown, () => {
+    const { parent, name } = open(put, true);
+    if (parent === undefined) throw new SockError("internal", "no folder was made");
+    const existing = parent.entry(name);
+    const kept = settled(put, existing, entry) ?? alike(put, entry, parent, name, existing);
+    if (kept !== undefined) return kept;
+    const { mode, mtime: mtimeUs } = entry;
+    const placed = place
+      .smallFiles(parent)
+      .publish(parent, name, { bytes, mode, mtimeUs, onExists: options.onExists });
+    const digest = placed.action === "skipped" ? "" : (entry.digest ?? "");
+    return { ...base(put, "file", placed.name), bytes: bytes.length, digest, action: placed.action };
+  });
+}
+
+/** What is to be done with a file that is offered: it is wanted (`have` bytes may be there), or this became of it. */
+export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
+  const { landing, options } = put;
+  return named(landing.shown, () => {
+    const { parent, name } = open(put, false);
+    const existing = parent?.entry(name);
+    const outcome = settled(put, existing, entry) ?? alike(put, entry, parent, name, existing);
+    if (outcome !== undefined) return outcome;
+    const { length, digest } = entry;
+    if (parent !== undefined && digest !== undefined) {
+      const known = compared(put, entry, parent, name, existing, digest);
+      return known ?? { have: 0 };
+    }
+    const have = parent === undefined || length === null ? 0 : kept(put, parent, length, existing);
+    if (!options.dry || have > 0) return { have };
+    return { ...base(put, "file"), bytes: length ?? 0, action: foreseen(existing) };
+  });
+}
+
+/** A small file that is there, looked at for its bytes. Undefined where it is another one. */
+function compared(
+  put: Put,
+  entry: FileEntry,
+  parent: Folder,
+  name: Name,
+  existing: Existing | undefined,
+  digest: string,
+): Outcome | undefined {
+  const { options } = put;
+  if (existing === undefined || existing.bytes > SMALL_FILE_BYTES) return undefined;
+  if (!canBeProved(options, existing, entry.length)) return undefined;
+  const bytes = readSmall(parent, name, existing);
+  if (bytes === undefined || digestOf(options.digest, bytes) !== digest) return undefined;
+  return { ...base(put, "file"), bytes: bytes.length, digest, action: putMetadata(put, entry, existing) };
+}
+
+/** All of a file that is there; undefined where we may not read it, or it changed. */
+function readSmall(parent: Folder, name: Name, existing: Existing): Uint8Array | undefined {
+  let fd: number;
+  try {
+    ({ fd } = openFile(parent.path(name)));
+  } catch {
+    return undefined;
+  }
+  try {
+    const bytes = new Uint8Array(existing.bytes + 1);
+    const count = fs.readSync(fd, bytes, 0, bytes.length, 0);
+    return count === existing.bytes ? bytes.subarray(0, count) : undefined;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Bytes that may be there: of a transfer that broke, or of the file that is to be replaced, if it is as long. */
+function kept(
+  { options, place, landing }: Put,
+  parent: Folder,
+  length: number,
+  existing: Existing | undefined,
+): number {
+  if (options.owner !== undefined && length >= RESUME_BYTES) {
+    const bytes = partialBytes(place.root, parent, partialId(options.owner, landing.segments));
+    if (bytes > 0) return Math.min(bytes, length);
+  }
+  return canBeProved(options, existing, length) ? length : 0;
+}
+
+/** Whether the bytes of the old file may be those of the new one, and are worth a look. */
+export function canBeProved(
+  options: ReceiverOptions,
+  existing: Existing | undefined,
+  length: number | null,
+): boolean {
+  if (existing?.kind !== "file" || existing.bytes !== length || length === 0) return false;
+  return options.onExists === "replace" && !options.shared;
+}
+
+/** The same size and time: it is there already; a mode that differs is set. Undefined where the bytes have to come. */
+function alike(
+  put: Put,
+  entry: FileEntry,
+  parent: Folder | undefined,
+  name: Name,
+  existing: Existing | undefined,
+): Outcome | undefined {
+  const { options } = put;
+  if (parent === undefined || existing?.kind !== "file" || existing.bytes !== entry.length) return undefined;
+  if (options.checksum && existing.bytes > 0) return undefined;
+  if (options.onExists === "rename" || entry.mtime === null || !sameTime(existing.mtimeUs, entry.mtime)) {
+    return undefined;
+  }
+  const bytes = existing.bytes;
+  if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, action: "same" };
+  if (options.shared) return undefined;
+  if (!options.dry) repair(parent, name, existing, { mode: entry.mode, mtimeUs: entry.mtime });
+  return { ...base(put, "file"), bytes, action: "repaired" };
+}
+
+/** Mode and time of a file whose bytes were found to be equal. */
+export function putMetadata(put: Put, entry: FileEntry, expected: Existing): Outcome["action"] {
+  const { parent, name } = open(put, false);
+  const existing = parent?.entry(name);
+  if (parent === undefined || existing === undefined || !sameFile(existing, expected)) {
+    throw new SockError("changed", "it was replaced meanwhile", "send it again");
+  }
+  const { mode, mtime: mtimeUs } = entry;
+  if (hasMode(existing, mode) && (mtimeUs === null || sameTime(mtimeUs, existing.mtimeUs))) return "same";
+  if (!put.options.dry) repair(parent, name, existing, { mode, mtimeUs });
+  return "repaired";
+}
+
+function hasMode(existing: Existing, mode: number | null): boolean {
+  return mode === null || process.platform === "win32" || existing.mode === permissionBits(mode);
+}
+
+/** Where what is there decides without a look at the bytes. Throws `exists`, `is-folder`, `not-file`. */
+function settled(
+  put: Put,
+  existing: Existing | undefined,
+  entry: FileEntry | LinkEntry,
+): Outcome | undefined {
+  mustBeReplaceable(existing);
+  if (existing === undefined) return undefined;
+  if (put.options.onExists === "refuse") {
+    // our own, of the connection that broke before we could say so
+    const own = entry.kind === "file" && entry.again === true && existing.bytes === entry.length;
+    if (!own || entry.mtime === null || !sameTime(existing.mtimeUs, entry.mtime)) {
+      throw new SockError("exists", "exists already");
+    }
+    return { ...base(put, entry.kind), bytes: existing.bytes, action: "same" };
+  }
+  return put.options.onExists === "skip" ? { ...base(put, entry.kind), action: "skipped" } : undefined;
+}
+
+function foreseen(existing: Existing | undefined): Outcome["action"] {
+  return existing === undefined ? "new" : "replaced";
+}
+
+/** The parent folder, held until the next call; undefined where it is missing and not to be made. */
+function open(
+  { landing, place }: Put,
+  create: boolean,
+  links?: "links",
+): { parent: Folder | undefined; name: Name } {
+  const { segments, root } = landing;
+  const name = segments.at(-1);
+  if (name === undefined) throw new SockError("is-folder", "is the served folder itself");
+  const above = segments.slice(0, -1);
+  if (links !== undefined) root.mustBeReal(above);
+  if (!root.writable) throw new SockError("read-only", "the folder is served read only");
+  try {
+    return { parent: place.parents.open(above, create), name };
+  } catch (thrown) {
+    if (create || !(thrown instanceof SockError) || thrown.code !== "not-found") throw thrown;
+    return { parent: undefined, name };
+  }
+}
+
+function base(
+  { landing, started }: Put,
+  kind: Outcome["kind"],
+  name?: Name,
+): Omit<Outcome, "action"> & { bytes: number } {
+  let { shown } = landing;
+  if (name !== undefined && name !== landing.segments.at(-1)) {
+    shown = shown.slice(0, shown.lastIndexOf("/") + 1) + showPath([name]);
+  }
+  return { kind, shown, bytes: 0, digest: "", ms: performance.now() - started };
+}
+
+/** The path of an entry below its tree's top. */
+function ownPath(entry: LinkEntry): Name[] {
+  const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64").toString("latin1");
+  return path.split("/");
+}
+
+/** Errors get the path's name, once. */
+function named<T>(shown: string, action: () => T): T {
+  try {
+    return action();
+  } catch (thrown) {
+    if (!(thrown instanceof SockError)) throw fsFailure(thrown, shown);
+    if (thrown.message.startsWith(`${shown}: `)) throw thrown;
+    throw new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
+  }
+}
