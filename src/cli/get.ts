@@ -75,6 +75,7 @@ export default defineVerb({
               checksum,
               dry,
               shared: false,
+              mayCompare: true,
               pool,
               owner: Buffer.from(host.pin).toString("hex"),
             },

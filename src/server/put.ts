@@ -55,6 +55,7 @@ class PutConversation {
       checksum: request.checksum ?? false,
       dry: request.dry ?? false,
       shared: false,
+      mayCompare: session.allows("get"),
       pool: context.pool,
       owner: grant.hash,
       land: (entry) => this.#land(entry),

@@ -36,6 +36,8 @@ export interface ReceiverOptions {
   readonly dry: boolean;
   /** Files may be hard links of a version that others read: their mode and time are not to be touched. */
   readonly shared: boolean;
+  /** The sender may learn whether a file that is there has the bytes that it names: it may read the file anyway. */
+  readonly mayCompare: boolean;
   readonly pool: BlockPool;
   /** Under whose name partial files are kept; without it nothing is. */
   readonly owner: string | undefined;

@@ -167,7 +167,7 @@ export function canBeProved(
   length: number | null,
 ): boolean {
   if (existing?.kind !== "file" || existing.bytes !== length || length === 0) return false;
-  return options.onExists === "replace" && !options.shared;
+  return options.onExists === "replace" && options.mayCompare && !options.shared;
 }
 
 /** The same size and time: it is there already; a mode that differs is set. Undefined where the bytes have to come. */
