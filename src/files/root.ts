@@ -85,6 +85,11 @@ export class Root {
     this.close();
   }
 
+  /** Whether this is a folder that nothing may reach. */
+  isForbidden(id: FileId): boolean {
+    return this.#forbidden.some((other) => sameFile(other, id));
+  }
+
   /** The path as people know it: `drop/a/b`. Not escaped. */
   show(segments: Segments): string {
     const path = showPath(segments);

@@ -94,6 +94,16 @@ export const MAX_PATH_BYTES = 4096;
 export const MAX_LINK_HOPS = 40;
 /** Most folders entered while one path is resolved, those behind links included. */
 export const MAX_WALK_STEPS = 4096;
+/** Deepest folder of a tree that is sent or listed; each holds a descriptor. */
+export const MAX_DEPTH = 256;
+/** Longest target of a symbolic link, bytes (PATH_MAX). */
+export const MAX_LINK_TARGET_BYTES = 4096;
+/** Most names that a client takes for one listing, or for one pattern. */
+export const MAX_LISTED = 2_000_000;
+/** Most patterns that the braces of one make. */
+export const MAX_PATTERNS = 1_000;
+/** Longest time that small files are worked on in one go, ms. */
+export const SLICE_MS = 10;
 /** Most names tried for a file that is saved beside one of its name. */
 export const MAX_RENAMES = 1_000;
 /** Free blocks of DATA_BYTES that a process keeps for later. */

@@ -29,6 +29,7 @@ import {
   wrong,
 } from "./fields.ts";
 import type { Header } from "./json.ts";
+import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
 
 /** How a whole file is hashed: SHA-256, or XXH3-64 chained over blocks of 64 KiB. */
 export const DIGESTS = ["sha256", "xxh3-64k"] as const;
@@ -106,7 +107,7 @@ export type Put = {
 export type Finish = { readonly type: "finish" };
 /** Client: asks for the file at `path`. */
 export type Get = { readonly type: "get"; readonly path: string; readonly digest: Digest };
-/** Server: ends a `put` or `get`, with what became of its entries. */
+/** Server: ends a `put`, `get` or `ls`, with what became of its entries. */
 export type Result = {
   readonly type: "result";
   readonly files: number;
@@ -156,8 +157,8 @@ export type Done = {
 export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | Entry | Data | End | Abort | Stop | Done;
-export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get;
-export type ServerMessage = Common | ServerHello | Enrolled | Result | Closing;
+export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls;
+export type ServerMessage = Common | ServerHello | Enrolled | Result | Item | Closing;
 
 /** One reader for each type of the union, so that a type without a reader does not compile. */
 type Readers<M extends { readonly type: string }> = {
@@ -218,6 +219,7 @@ const client: Readers<ClientMessage> = {
   }),
   finish: () => ({ type: "finish" }),
   get: (h) => ({ type: "get", path: wirePath(h, "path"), digest: oneOf(h, "digest", DIGESTS) }),
+  ls: readLs,
 };
 
 const server: Readers<ServerMessage> = {
@@ -249,6 +251,7 @@ const server: Readers<ServerMessage> = {
     skipped: int(h, "skipped"),
     failed: int(h, "failed"),
   }),
+  item: readItem,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 
