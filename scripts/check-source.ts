@@ -28,7 +28,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ["server", { folders: ["transport", "files", "os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
   ["plain", { folders: ["transport", "files", "os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
   ["transport", { folders: ["os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
-  ["files", { folders: ["os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
+  ["files", { folders: ["os", ...PURE, ...EVERYWHERE], modules: [...RUNTIME, "ignore"] }],
   ["os", { folders: [...PURE, ...EVERYWHERE], modules: [...RUNTIME, "bun:"] }],
   ["protocol", { folders: ["text", ...EVERYWHERE], modules: [] }],
   ["measure", { folders: ["text", ...EVERYWHERE], modules: [] }],
