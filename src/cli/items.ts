@@ -10,7 +10,7 @@ import type { Context } from "./verb.ts";
 /** Lines are gathered up to this, characters. */
 const PIECE = 32 * 1024;
 /** Events between two waits for the reader. */
-const EVENTS = 256;
+const EVENTS = 1024;
 /** Widths of the columns of sizes: "999 kB", and exact up to some TB. */
 const SIZE_WIDTH = 7;
 const EXACT_WIDTH = 13;

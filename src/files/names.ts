@@ -24,6 +24,14 @@ export function nameOf(bytes: Uint8Array): Name {
   }
 }
 
+// oxlint-disable-next-line no-control-regex -- what is not ASCII
+const NOT_ASCII = /[^\u0000-\u007f]/;
+
+/** Most names are, and then much is simpler. */
+export function isAscii(text: string): boolean {
+  return !NOT_ASCII.test(text);
+}
+
 export function nameBytes(name: Name): Uint8Array {
   return typeof name === "string" ? encoder.encode(name) : name;
 }
@@ -138,7 +146,7 @@ export function checkName(name: Name, platform: NodeJS.Platform = process.platfo
  */
 export function isReserved(name: Name): boolean {
   if (typeof name !== "string") return false;
-  if (name === PARTIAL_FOLDER) return true;
+  if (isAscii(name)) return name.length === PARTIAL_FOLDER.length && name.toLowerCase() === PARTIAL_FOLDER;
   const folded = name.replace(/\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFKC");
   return folded.length === PARTIAL_FOLDER.length && folded.toUpperCase().toLowerCase() === PARTIAL_FOLDER;
 }
