@@ -51,7 +51,8 @@ function flawOf(pattern: string): string | undefined {
 }
 
 /** A set's first character may be a `]`, and `[:alpha:]` in it has its own. */
-const SET = /^\[[!^]?\]?(?:\[:[a-z]*:\]|\\.|[^\]\\])*\]/;
+const SET =
+  /^\[(?:[!^]|(?![!^]))(?:\[:[a-z]*:\]|\\.|(?!\[:[a-z]*:\])[^\\])(?:\[:[a-z]*:\]|\\.|(?!\[:[a-z]*:\])[^\]\\])*\]/;
 
 function hasOpenBracket(pattern: string): boolean {
   for (let at = 0; at < pattern.length; at++) {
