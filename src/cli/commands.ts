@@ -10,6 +10,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["join", () => import("./join.ts")],
   ["put", () => import("./put.ts")],
   ["get", () => import("./get.ts")],
+  ["ls", () => import("./ls.ts")],
   ["echo", () => import("./echo.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],

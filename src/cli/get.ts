@@ -1,16 +1,19 @@
 import { Destinations, lastName } from "../client/destination.ts";
+import { expand } from "../client/expand.ts";
 import { get } from "../client/get.ts";
+import { Pace } from "../client/put.ts";
 import { getStream } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { asSockError, SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
+import { hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { Receipt } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import { digestName, excluderOf, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 import { type Context, defineVerb } from "./verb.ts";
 
@@ -42,29 +45,37 @@ export default defineVerb({
     const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
     if (dest === "-") {
       context.json.refuseData("the file");
-      const [only] = remotes;
-      if (only === undefined || remotes.length > 1)
+      const [only, second] = await expanded(context, remotes);
+      if (only === undefined || second !== undefined)
         throw new SockError("usage", "only one file fits on stdout");
-      await toStdout(context, resolveHost(only.host, context.env), only.path, algorithm);
+      await toStdout(context, only, algorithm, given.compress);
       return;
     }
     const dry = given["dry-run"];
     const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
-    const single = remotes.length === 1;
+    const wanted = await expanded(context, remotes);
+    const single = wanted.length === 1;
+    const isLeftOut = await excluderOf(given.exclude);
+    const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
     const progress = new TransferProgress(context.ui, null);
     using places = new Destinations(dest, !single, dry);
     const pool = new BlockPool();
     const hosts: string[] = [];
     try {
-      for (const group of grouped(remotes)) {
-        const host = resolveHost(group.host, context.env);
+      for (const group of grouped(wanted)) {
+        const { host } = group;
         if (!hosts.includes(host.name)) hosts.push(host.name);
         const { "on-exists": onExists, verify, sync, checksum } = given;
-        let current = "";
+        let current: string | Uint8Array = "";
         await get(
           () => Session.open(host, sessionOptions(context)),
-          { paths: group.paths.map((path) => ({ path })), digest: algorithm, links: given.links },
+          {
+            paths: group.paths.map(wirePathOf),
+            digest: algorithm,
+            links: given.links,
+            compress: given.compress,
+          },
           {
             ...retryOptions(context, given.retry),
             receiver: {
@@ -78,18 +89,20 @@ export default defineVerb({
               mayCompare: true,
               pool,
               owner: Buffer.from(host.pin).toString("hex"),
+              pace,
             },
-            fresh: () => !dry && tally.seen === 0 && places.fresh,
+            isLeftOut,
+            fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
             place: (source, kind) => {
               current = group.paths[source] ?? "";
               return places.place(lastName(current), kind);
             },
             onFailed: (source, error) => {
-              const path = `${host.name}:${group.paths[source] ?? ""}`;
+              const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
-            onBytes: (bytes) => progress.update(bytes, escapeForDisplay(current), tally.seen),
+            onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
           },
         );
       }
@@ -104,55 +117,87 @@ export default defineVerb({
 
 async function toStdout(
   context: Context,
-  host: Target,
-  path: string,
+  { host, path }: Wanted,
   digest: "sha256" | "xxh3-64k",
+  compress: "auto" | "always" | "never",
 ): Promise<void> {
   const session = await Session.open(host, sessionOptions(context));
   const started = performance.now();
+  const shown = shownPath(path);
   let progress: TransferProgress | undefined;
   let before = 0;
   try {
-    const got = await getStream(
-      session,
-      { path },
-      {
-        digest,
-        write: (bytes) => context.ui.lentData(bytes),
-        onBegin: (length) => {
-          progress = new TransferProgress(context.ui, length);
-        },
-        onBytes: (bytes) => {
-          progress?.update(bytes - before, escapeForDisplay(path), 0);
-          before = bytes;
-        },
+    const got = await getStream(session, wirePathOf(path), {
+      digest,
+      compress,
+      write: (bytes) => context.ui.lentData(bytes),
+      onBegin: (length) => {
+        progress = new TransferProgress(context.ui, length);
       },
-    );
+      onBytes: (bytes) => {
+        progress?.update(bytes - before, escapeForDisplay(shown), 0);
+        before = bytes;
+      },
+    });
     const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
     context.json.result({ host: host.name, files: 1, bytes: got.bytes, skipped: 0, seconds });
   } catch (thrown) {
     const error = asSockError(thrown);
-    if (error.message.startsWith(path)) throw error;
-    throw error.code === "is-folder"
-      ? new SockError(error.code, `${path}: ${error.message}`, error.hint)
-      : error;
+    if (error.code !== "is-folder" || error.message.startsWith(shown)) throw error;
+    throw new SockError(error.code, `${shown}: ${error.message}`, error.hint);
   } finally {
     progress?.done();
     session.close();
   }
 }
 
-/** The paths of one host after another, in the order of the words, so many a request. */
-function grouped(
+interface Wanted {
+  readonly host: Target;
+  /** Bytes where it is not UTF-8. */
+  readonly path: string | Uint8Array;
+}
+
+/** The words with what their patterns mean in their place. Throws `not-found` for a pattern that fits nothing. */
+async function expanded(
+  context: Context,
   remotes: readonly { host: string | undefined; path: string }[],
-): { host: string | undefined; paths: string[] }[] {
-  const groups: { host: string | undefined; paths: string[] }[] = [];
-  for (const { host, path } of remotes) {
+): Promise<Wanted[]> {
+  const wanted: Wanted[] = [];
+  for (const { host: word, path } of remotes) {
+    const host = resolveHost(word, context.env);
+    if (!hasGlob(path)) {
+      wanted.push({ host, path });
+      continue;
+    }
+    const session = await Session.open(host, sessionOptions(context));
+    try {
+      // a key that may not list can still name a file that is called so
+      if (!session.server.caps.includes("ls")) wanted.push({ host, path });
+      else for await (const one of expand(session, path)) wanted.push({ host, path: one.path });
+    } finally {
+      session.close();
+    }
+  }
+  return wanted;
+}
+
+/** The paths of one host after another, in the order of the words, so many a request. */
+function grouped(wanted: readonly Wanted[]): { host: Target; paths: (string | Uint8Array)[] }[] {
+  const groups: { host: Target; paths: (string | Uint8Array)[] }[] = [];
+  for (const { host, path } of wanted) {
     const last = groups.at(-1);
-    if (last !== undefined && last.host === host && last.paths.length < MOST_PATHS) last.paths.push(path);
+    if (last?.host.name === host.name && last.paths.length < MOST_PATHS) last.paths.push(path);
     else groups.push({ host, paths: [path] });
   }
   return groups;
+}
+
+function wirePathOf(path: string | Uint8Array): { path: string } | { path64: string } {
+  return typeof path === "string" ? { path } : { path64: Buffer.from(path).toString("base64") };
+}
+
+function shownPath(path: string | Uint8Array): string {
+  return typeof path === "string" ? path : new TextDecoder().decode(path);
 }
 
 /** The last word is where to, unless it names something remote, or is the only word. */

@@ -3,6 +3,8 @@ import { fstatSync, write } from "node:fs";
 
 /** Bytes that may wait before a writer of data is held back, and above which messages are dropped. */
 const HIGH_WATER = 1024 * 1024;
+/** Pieces up to this are written together, bytes. */
+const TOGETHER = 64 * 1024;
 /** Pause before the next try where someone else made the descriptor non-blocking and it is full, ms. */
 const FULL_PAUSE_MS = 5;
 
@@ -62,7 +64,7 @@ export class Output {
   }
 
   #next(): void {
-    const bytes = this.#queue.shift();
+    const bytes = this.#take();
     this.#busy = bytes !== undefined;
     if (bytes === undefined) return this.#settle();
     write(this.fd, bytes, 0, bytes.length, null, (error, written) => {
@@ -76,6 +78,19 @@ export class Output {
       if (written < bytes.length) this.#queue.unshift(bytes.subarray(written));
       this.#next();
     });
+  }
+
+  /** What is to be written next: a crowd of short lines in one piece, each for itself would cost a call. */
+  #take(): Uint8Array | undefined {
+    let bytes = 0;
+    let count = 0;
+    for (const piece of this.#queue) {
+      bytes += piece.length;
+      if (count > 0 && bytes > TOGETHER) break;
+      count += 1;
+    }
+    const [first, ...others] = this.#queue.splice(0, count);
+    return first === undefined || others.length === 0 ? first : Buffer.concat([first, ...others]);
   }
 
   #fail(error: NodeJS.ErrnoException): void {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { put } from "../client/put.ts";
+import { Pace, put } from "../client/put.ts";
 import { ownFolders, resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { destinationOf, lookAt, sourceItems } from "../client/source.ts";
@@ -11,7 +11,7 @@ import { TransferProgress } from "./transfer-progress.ts";
 import { Receipt } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, parseMode, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import { digestName, excluderOf, parseMode, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
 
 /** Files up to this are sent without a look at what is there, bytes. */
@@ -83,7 +83,7 @@ export default defineVerb({
     const items = sourceItems(sources, to, {
       mode,
       links: given.links,
-      exclude: undefined,
+      exclude: await excluderOf(given.exclude),
       forbidden: ownFolders(context.env),
       signal: context.signal,
     });
@@ -98,6 +98,8 @@ export default defineVerb({
         dry,
         atomic: false,
         direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
+        compress: given.compress,
+        pace: given.bwlimit === undefined ? undefined : new Pace(given.bwlimit),
         pool: new BlockPool(),
         onOutcome: ({ shown, ...outcome }) => {
           const sent = outcome.action !== "failed" && outcome.error === undefined;

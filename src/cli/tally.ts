@@ -150,7 +150,7 @@ export class Tally {
   #reportAll(where: string, seconds: number): void {
     const parts = [`${this.#files} ${this.#files === 1 ? "file" : "files"}`];
     if (this.#options.dry) parts.push(formatBytes(this.#bytes), "nothing was changed");
-    else {
+    else if (this.#bytes > 0) {
       const rate = formatRate(this.#bytes / seconds);
       parts[0] += `, ${formatBytes(this.#bytes)} in ${formatDuration(seconds * 1000)} (${rate})`;
     }
@@ -158,7 +158,7 @@ export class Tally {
     if (this.#repaired > 0) parts.push(`${this.#repaired} with mode and time set only`);
     if (this.#skipped > 0) parts.push(`${this.#skipped} skipped`);
     if (this.#failed > 0) parts.push(`${this.#failed} failed`);
-    else if (!this.#options.dry) parts.push("verified on both sides");
+    else if (this.#bytes > 0 && !this.#options.dry) parts.push("verified on both sides");
     this.#context.ui.report(`${escapeForDisplay(where)}  ${parts.join(", ")}`);
   }
 }

@@ -2,6 +2,7 @@
 import type { RetryOptions } from "../client/retry.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
+import type { Segments } from "../files/names.ts";
 import { formatDuration } from "../text/units.ts";
 import type { Context } from "./verb.ts";
 
@@ -12,6 +13,7 @@ export type DigestFlag = "sha256" | "xxh3";
 const ON_EXISTS: OnExistsFlag[] = ["replace", "refuse", "rename", "skip"];
 const DIGESTS: DigestFlag[] = ["sha256", "xxh3"];
 
+const COMPRESS: ("auto" | "always" | "never")[] = ["auto", "always", "never"];
 const LINKS: Links[] = ["keep", "follow", "skip"];
 
 export const TRANSFER_ARGS = {
@@ -45,6 +47,24 @@ export const TRANSFER_ARGS = {
     valueHint: "DUR",
     description: "go on trying this long when the connection breaks (2m); 0s: not at all",
   },
+  exclude: {
+    type: "string",
+    repeat: true,
+    valueHint: "PATTERN",
+    description: "leave out of trees what fits, as in a .gitignore; may be given several times",
+  },
+  compress: {
+    type: "enum",
+    options: COMPRESS,
+    default: "auto",
+    description: "zstd on the line; auto where the line is slow and the bytes shrink",
+  },
+  bwlimit: {
+    type: "string",
+    kind: "bytes",
+    valueHint: "BYTES",
+    description: "send no more than this a second (500k, 2M)",
+  },
   receipt: {
     type: "string",
     valueHint: "FILE",
@@ -65,6 +85,15 @@ export function retryOptions(context: Context, given: number | undefined): Retry
     onRetry: (error, pauseMs) =>
       context.ui.info(`${error.message}; trying again in ${formatDuration(pauseMs)}`),
   };
+}
+
+/** `--exclude`: what is left out of trees. The library for it is loaded only where it is needed. Throws `usage`. */
+export async function excluderOf(
+  patterns: readonly string[],
+): Promise<((path: Segments, isFolder: boolean) => boolean) | undefined> {
+  if (patterns.length === 0) return undefined;
+  const { excluder } = await import("../files/exclude.ts");
+  return excluder(patterns);
 }
 
 /** A word that must name something on a server; `web1` is `web1:`. Throws `usage`. */

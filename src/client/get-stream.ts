@@ -1,6 +1,6 @@
 import { asSockError, SockError } from "../errors.ts";
 import { createDigester, digestOf, type Digester } from "../files/digest.ts";
-import type { Digest, FileEntry, WirePath } from "../protocol/file-messages.ts";
+import type { Compress, Digest, FileEntry, WirePath } from "../protocol/file-messages.ts";
 import type { Session } from "./session.ts";
 
 export interface Streamed {
@@ -10,6 +10,7 @@ export interface Streamed {
 
 export interface StreamOptions {
   readonly digest: Digest;
+  readonly compress: Compress;
   /** Must not resolve before it is done with the bytes: their memory is given back then. */
   write(bytes: Uint8Array): Promise<void>;
   onBegin?(length: number | null): void;
@@ -25,7 +26,14 @@ const DONE = { action: "new", path: "-" } as const;
 export async function getStream(session: Session, path: WirePath, options: StreamOptions): Promise<Streamed> {
   session.require("get");
   const { channel } = session;
-  channel.send({ type: "get", paths: [path], digest: options.digest, links: "follow", fresh: true });
+  channel.send({
+    type: "get",
+    paths: [path],
+    digest: options.digest,
+    links: "follow",
+    compress: options.compress,
+    fresh: true,
+  });
   let file: StreamedFile | undefined;
   let failure: SockError | undefined;
   let done: Streamed | undefined;

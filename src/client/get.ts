@@ -1,8 +1,8 @@
 import { asSockError, SockError } from "../errors.ts";
-import type { Digest, Entry, Links, Source, WirePath } from "../protocol/file-messages.ts";
+import type { Compress, Digest, Entry, Links, Source, WirePath } from "../protocol/file-messages.ts";
 import { type Counts, count, type Outcome } from "../transfer/outcome.ts";
 import { type Landing, Receiver, type ReceiverOptions } from "../transfer/receiver.ts";
-import { showPath, wireSegments } from "../files/names.ts";
+import { type Segments, showPath, wireSegments } from "../files/names.ts";
 import { retrying, type RetryOptions } from "./retry.ts";
 import type { Session } from "./session.ts";
 
@@ -10,6 +10,7 @@ export interface GetRequest {
   readonly paths: readonly WirePath[];
   readonly digest: Digest;
   readonly links: Links;
+  readonly compress: Compress;
 }
 
 export interface GetOptions extends RetryOptions {
@@ -18,6 +19,8 @@ export interface GetOptions extends RetryOptions {
   place(source: number, kind: "file" | "folder"): Landing;
   /** Nothing is there that could be the same. */
   fresh(): boolean;
+  /** Paths below what was asked for that are not wanted. */
+  readonly isLeftOut?: ((path: Segments, isFolder: boolean) => boolean) | undefined;
   onFailed(source: number, error: SockError): void;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number): void;
@@ -72,18 +75,19 @@ export async function get(
 async function once(session: Session, request: GetRequest, options: GetOptions): Promise<void> {
   session.require("get");
   const { channel } = session;
-  const { paths, digest, links } = request;
+  const { paths, digest, links, compress } = request;
   const asked: Asked[] = [];
   const receiver = new Receiver(channel, {
     ...options.receiver,
     land: (entry) => landing(entry, asked),
+    ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
     // a break is no outcome: it is tried again
     onOutcome: (one) => {
       if (channel.failure === undefined) options.onOutcome?.(one);
     },
     onBytes: (count) => options.onBytes?.(count),
   });
-  channel.send({ type: "get", paths, digest, links, fresh: options.fresh() });
+  channel.send({ type: "get", paths, digest, links, compress, fresh: options.fresh() });
   try {
     for (;;) {
       const { message, frame } = await session.next();
@@ -134,6 +138,13 @@ function next(message: Source, due: number, most: number, options: GetOptions): 
     options.onFailed(source, error);
     return { kind: message.kind, landing: error };
   }
+}
+
+function leftOut(excludes: (path: Segments, isFolder: boolean) => boolean): (entry: Entry) => boolean {
+  return (entry) => {
+    const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
+    return path !== "." && excludes(wireSegments(path), entry.kind === "folder");
+  };
 }
 
 /** A server can't choose where: entries are below what was asked for, or the asked for file itself. */

@@ -1,10 +1,10 @@
 import { asSockError, SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
-import type { Digest, OnExists } from "../protocol/file-messages.ts";
+import type { Compress, Digest, OnExists } from "../protocol/file-messages.ts";
 import type { FileItem, Item, StreamItem } from "../transfer/items.ts";
 import { Line } from "../transfer/line.ts";
 import type { Counts, Outcome } from "../transfer/outcome.ts";
-import type { Pace } from "../transfer/pace.ts";
+import { Pace } from "../transfer/pace.ts";
 import { Sender } from "../transfer/sender.ts";
 import { retrying, type RetryOptions } from "./retry.ts";
 import type { Session } from "./session.ts";
@@ -20,6 +20,7 @@ export interface PutOptions extends RetryOptions {
   /** One small file or a stream: it goes out without asking what is there. */
   readonly direct: boolean;
   readonly pool: BlockPool;
+  readonly compress: Compress;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number, item: FileItem | StreamItem): void;
@@ -83,6 +84,7 @@ async function once(
   const { channel } = session;
   const { digest, onExists, verify, sync, checksum, dry, atomic } = options;
   channel.send({ type: "put", to, digest, on_exists: onExists, verify, sync, checksum, dry, atomic });
+  session.pack(options.compress);
   const line = new Line(channel);
   const { promise: ready, resolve, reject } = Promise.withResolvers<boolean>();
   ready.catch(() => undefined);
@@ -127,3 +129,5 @@ async function readAnswers(session: Session, sender: Sender, ready: (fresh: bool
     }
   }
 }
+
+export { Pace };

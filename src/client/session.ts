@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { SockError } from "../errors.ts";
-import { PROTOCOL_VERSION, RUN_ID_BYTES } from "../protocol/constants.ts";
+import { FEATURE_ZSTD, PROTOCOL_VERSION, RUN_ID_BYTES } from "../protocol/constants.ts";
 import { checkMust } from "../protocol/frame.ts";
 import { parseServerMessage, type ServerHello, type ServerMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import { connect } from "../transport/connect.ts";
+import type { Compress } from "../transport/packing.ts";
 import { identityFromSecret } from "../transport/identity.ts";
 import { VERSION } from "../version.ts";
 import type { Target } from "./hosts.ts";
@@ -82,7 +83,7 @@ export class Session {
       min: PROTOCOL_VERSION,
       max: PROTOCOL_VERSION,
       sock: VERSION,
-      features: [],
+      features: [FEATURE_ZSTD],
       run: RUN_ID,
       platform: process.platform,
       name: clientName(),
@@ -93,6 +94,11 @@ export class Session {
       channel.end();
       throw thrown;
     }
+  }
+
+  /** What is sent from now on may be packed, if the server takes it. */
+  pack(mode: Compress): void {
+    if (this.server.features.includes(FEATURE_ZSTD)) this.channel.pack(mode);
   }
 
   /** Throws `capability` before anything is sent that the server would refuse. */
@@ -159,7 +165,7 @@ async function greeting(channel: Channel): Promise<ServerHello> {
       "use the same sock on both machines",
     );
   }
-  channel.open();
+  channel.open(true);
   return message;
 }
 

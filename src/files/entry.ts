@@ -27,16 +27,19 @@ export function entryOf(stat: BigIntStats): Entry {
       : stat.isSymbolicLink()
         ? "link"
         : "other";
-  // Truncated towards minus infinity, so that times before 1970 come out whole.
-  const mtimeUs = Number((stat.mtimeNs - (((stat.mtimeNs % 1000n) + 1000n) % 1000n)) / 1000n);
   return {
     kind,
     bytes: Number(stat.size),
     mode: Number(stat.mode) & 0o7777,
-    mtimeUs,
+    mtimeUs: microseconds(stat.mtimeNs),
     dev: stat.dev,
     ino: stat.ino,
   };
+}
+
+/** Truncated towards minus infinity, so that times before 1970 come out whole. */
+function microseconds(ns: bigint): number {
+  return Number(ns >= 0n ? ns / 1000n : (ns - 999n) / 1000n);
 }
 
 export function sameFile(a: FileId, b: FileId): boolean {

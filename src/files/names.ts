@@ -24,12 +24,41 @@ export function nameOf(bytes: Uint8Array): Name {
   }
 }
 
+// oxlint-disable-next-line no-control-regex -- what is not ASCII
+const NOT_ASCII = /[^\u0000-\u007f]/;
+
+/** Most names are, and then much is simpler. */
+export function isAscii(text: string): boolean {
+  return !NOT_ASCII.test(text);
+}
+
 export function nameBytes(name: Name): Uint8Array {
   return typeof name === "string" ? encoder.encode(name) : name;
 }
 
 export function sameName(a: Name, b: Name): boolean {
   return typeof a === "string" || typeof b === "string" ? a === b : Buffer.compare(a, b) === 0;
+}
+
+/** The order of their bytes, which for UTF-8 is that of code points; 0 for the same name. */
+export function compareNames(a: Name, b: Name): number {
+  if (typeof a !== "string" || typeof b !== "string") return Buffer.compare(nameBytes(a), nameBytes(b));
+  if (a === b) return 0;
+  let at = 0;
+  while (at < a.length && a.charCodeAt(at) === b.charCodeAt(at)) at++;
+  // the shorter one comes first
+  const one = at < a.length ? a.charCodeAt(at) : -1;
+  const other = at < b.length ? b.charCodeAt(at) : -1;
+  if (one < 0xd800 || other < 0xd800) return one - other;
+  // surrogates stand for code points above all other units
+  const [high, otherHigh] = [one < 0xe000, other < 0xe000];
+  return high === otherHigh ? one - other : high ? 1 : -1;
+}
+
+/** A name as patterns see it: a byte that is no UTF-8 is a character that no pattern can name. */
+export function patternText(name: Name): string {
+  if (typeof name === "string") return name;
+  return Array.from(name, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join("");
 }
 
 /** A path for people: not escaped, and what is not UTF-8 is replaced. */
@@ -117,7 +146,7 @@ export function checkName(name: Name, platform: NodeJS.Platform = process.platfo
  */
 export function isReserved(name: Name): boolean {
   if (typeof name !== "string") return false;
-  if (name === PARTIAL_FOLDER) return true;
+  if (isAscii(name)) return name.length === PARTIAL_FOLDER.length && name.toLowerCase() === PARTIAL_FOLDER;
   const folded = name.replace(/\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFKC");
   return folded.length === PARTIAL_FOLDER.length && folded.toUpperCase().toLowerCase() === PARTIAL_FOLDER;
 }

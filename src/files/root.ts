@@ -39,7 +39,7 @@ export class Root {
   /** The root itself, held until `close`; not for callers to close. */
   readonly top: Folder;
   /** Folders that nothing may reach by any path. */
-  readonly forbidden: readonly FileId[];
+  readonly #forbidden: readonly FileId[];
   /** Absolute paths that mean this root, for links that were made with absolute targets. */
   readonly #aliases: readonly (readonly Name[])[];
 
@@ -47,7 +47,7 @@ export class Root {
     this.top = top;
     this.name = options.name;
     this.writable = options.writable;
-    this.forbidden = options.forbidden ?? [];
+    this.#forbidden = options.forbidden ?? [];
     this.#aliases = [top.realPath(), alias].map(absoluteNames);
   }
 
@@ -84,6 +84,11 @@ export class Root {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Whether this is a folder that nothing may reach. */
+  isForbidden(id: FileId): boolean {
+    return this.#forbidden.some((other) => sameFile(other, id));
   }
 
   /** The path as people know it: `drop/a/b`. Not escaped. */
@@ -230,7 +235,7 @@ export class Root {
         if (next instanceof Folder) {
           folder = swap(folder, next);
           walked.push(step);
-          if (this.forbidden.some((id) => sameFile(id, next))) throw outside("not served");
+          if (this.#forbidden.some((id) => sameFile(id, next))) throw outside("not served");
           continue;
         }
         if (next.found !== "link") {
@@ -267,10 +272,10 @@ export class Root {
   }
 
   #refuseForbiddenAncestors(): void {
-    if (this.forbidden.length === 0) return;
+    if (this.#forbidden.length === 0) return;
     for (let path = this.top.realPath(); ; path = dirname(path)) {
       const id = fs.statSync(path, { bigint: true });
-      if (this.forbidden.some((other) => sameFile(other, id))) throw outside("not served");
+      if (this.#forbidden.some((other) => sameFile(other, id))) throw outside("not served");
       if (dirname(path) === path) return;
     }
   }

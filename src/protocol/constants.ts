@@ -20,6 +20,10 @@ export const MAX_HEADER_BYTES = 64 * KiB;
 export const MAX_FIRST_HEADER_BYTES = 4 * KiB;
 /** Longest body of a frame, bytes. */
 export const MAX_BODY_BYTES = 1 * MiB;
+/** Longest row of frames that is packed into one, bytes. */
+export const MAX_PACKED_BYTES = MAX_BODY_BYTES + MAX_HEADER_BYTES + LENGTH_BYTES;
+/** The word of a `hello` whose sender takes `packed` frames. */
+export const FEATURE_ZSTD = "zstd";
 /** Deepest nesting of a header's JSON; the header's own object is level 1. */
 export const MAX_JSON_DEPTH = 8;
 /** Longest text of an error that a peer may send and we show, characters. */
@@ -116,6 +120,10 @@ export const MAX_LINK_HOPS = 40;
 export const MAX_WALK_STEPS = 4096;
 /** Deepest folder of a tree that is sent or listed; each holds a descriptor. */
 export const MAX_DEPTH = 256;
+/** Most names that a client takes for one listing, or for one pattern. */
+export const MAX_LISTED = 2_000_000;
+/** Most patterns that the braces of one make. */
+export const MAX_PATTERNS = 1_000;
 /** Most names tried for a file that is saved beside one of its name. */
 export const MAX_RENAMES = 1_000;
 /** Free blocks of DATA_BYTES that a process keeps for later. */

@@ -64,9 +64,13 @@ export type Get = {
   readonly paths: readonly WirePath[];
   readonly digest: Digest;
   readonly links: Links;
+  readonly compress: Compress;
   /** Nothing is there to compare with: files may come without being asked for. */
   readonly fresh: boolean;
 };
+/** When the sender packs its frames. */
+export const COMPRESS = ["auto", "always", "never"] as const;
+export type Compress = (typeof COMPRESS)[number];
 /** What the sender does with symbolic links. */
 export const LINKS = ["keep", "follow", "skip"] as const;
 export type Links = (typeof LINKS)[number];
@@ -206,6 +210,7 @@ export const fileRequestReaders: Readers<Put | Finish | Get> = {
     paths: objects(h, "paths", MAX_GET_PATHS).map(pathOf),
     digest: oneOf(h, "digest", DIGESTS),
     links: oneOf(h, "links", LINKS),
+    compress: oneOf(h, "compress", COMPRESS),
     fresh: bool(h, "fresh"),
   }),
 };

@@ -29,6 +29,8 @@ export interface FrameDecoderOptions {
    * once, as views of what was pushed, each with the same header.
    */
   readonly isStream?: (header: Header) => boolean;
+  /** What comes is in the middle of a session: no first frame, and bodies from the beginning. */
+  readonly inside?: boolean;
   /** Longest first header, bytes. */
   readonly firstHeaderLimit?: number;
   /** Longest header once the decoder is open, bytes. */
@@ -124,6 +126,8 @@ export class FrameDecoder {
   constructor(options: FrameDecoderOptions = {}) {
     this.#allocate = options.allocate ?? ((bytes) => new Uint8Array(bytes));
     this.#isStream = options.isStream ?? (() => false);
+    this.#opened = options.inside ?? false;
+    this.#first = !this.#opened;
     this.#firstHeaderLimit = options.firstHeaderLimit ?? MAX_FIRST_HEADER_BYTES;
     this.#headerLimit = options.headerLimit ?? MAX_HEADER_BYTES;
     this.#bodyLimit = options.bodyLimit ?? MAX_BODY_BYTES;

@@ -40,6 +40,7 @@ import {
   type Source,
 } from "./file-messages.ts";
 import type { Header } from "./json.ts";
+import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
 
 type HelloBase = {
   readonly type: "hello";
@@ -91,8 +92,8 @@ export type Enrolled = {
 export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
-export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get;
-export type ServerMessage = Common | ServerHello | Enrolled | Ready | Source | Result | Closing;
+export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls;
+export type ServerMessage = Common | ServerHello | Enrolled | Ready | Source | Result | Item | Closing;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -113,6 +114,7 @@ const client: Readers<ClientMessage> = {
   hello: (h) => ({ ...helloBase(h), run: match(h, "run", RUN_ID, 32) }),
   enrol: (h) => ({ type: "enrol", spki: base64(h, "spki", MAX_SPKI_TEXT), name: str(h, "name", MAX_WORD) }),
   ...fileRequestReaders,
+  ls: readLs,
 };
 
 const server: Readers<ServerMessage> = {
@@ -138,6 +140,7 @@ const server: Readers<ServerMessage> = {
     expires: nullable(h, "expires", int),
   }),
   ...fileResponseReaders,
+  item: readItem,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

@@ -4,6 +4,7 @@ import type { ClientMessage } from "../protocol/messages.ts";
 import { answerEcho } from "./echo.ts";
 import { answerEnrol } from "./enrol.ts";
 import { answerGet } from "./get.ts";
+import { answerLs } from "./ls.ts";
 import { answerPut } from "./put.ts";
 import type { Session } from "./session.ts";
 
@@ -48,6 +49,10 @@ async function dispatch(session: Session, message: ClientMessage, frame: Frame):
     case "get":
       session.require("get");
       await answerGet(session, message);
+      return;
+    case "ls":
+      session.require("ls");
+      await answerLs(session, message);
       return;
     default:
       throw new SockError("protocol", `${message.type} is not a request`);

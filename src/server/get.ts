@@ -25,6 +25,8 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
       seen += 1;
     },
   });
+  // a get is the last that this client asks for here, or the next says it anew
+  channel.pack(session.packs ? request.compress : "never");
   const answers = readAnswers(session, sender);
   // awaited below; until then a failure is only remembered
   answers.catch(() => undefined);

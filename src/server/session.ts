@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
-import { MAX_BODY_BYTES, MAX_HEADER_BYTES, PROTOCOL_VERSION } from "../protocol/constants.ts";
+import { FEATURE_ZSTD, MAX_BODY_BYTES, MAX_HEADER_BYTES, PROTOCOL_VERSION } from "../protocol/constants.ts";
 import { checkMust, type Frame } from "../protocol/frame.ts";
 import { type ClientMessage, parseClientMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
@@ -25,7 +25,7 @@ export interface ServerContext {
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
-export const ANSWERED: readonly string[] = ["echo", "put", "get"];
+export const ANSWERED: readonly string[] = ["echo", "put", "get", "ls"];
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 
@@ -39,6 +39,8 @@ export class Session {
   grant: Grant;
   /** Hash of the secret that all connections of one run of the client share. */
   run = "";
+  /** Whether the client takes packed frames. */
+  packs = false;
   /** Whether a request is being answered. */
   busy = false;
   #draining = false;
@@ -72,13 +74,14 @@ export class Session {
       const use = this.context.grants.takeUse(this.grant, this.run, this.address);
       if (!use.ok) throw new SockError(use.code, use.message);
     }
-    this.channel.open();
+    this.channel.open(true);
+    this.packs = hello.features.includes(FEATURE_ZSTD);
     this.channel.send({
       type: "hello",
       min: PROTOCOL_VERSION,
       max: PROTOCOL_VERSION,
       sock: VERSION,
-      features: [],
+      features: [FEATURE_ZSTD],
       platform: process.platform,
       name: hostname(),
       caps: this.grant.kind === "enrol" ? [] : this.grant.caps.filter((cap) => ANSWERED.includes(cap)),

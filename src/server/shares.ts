@@ -1,4 +1,5 @@
 import { SockError } from "../errors.ts";
+import { compareNames } from "../files/names.ts";
 import { Root } from "../files/root.ts";
 import type { Grant } from "./grant.ts";
 
@@ -68,6 +69,12 @@ export class Shares {
     // for a key with a scope its folder is the root, and what it is told has no scope in front
     const prefix = this.#named && grant.scope === "" ? `${share.name}/` : "";
     return { root: this.#open(share, scope), path: rest, writable: share.writable, prefix };
+  }
+
+  /** The folders that stand at this key's top, sorted; undefined where its top is one folder. */
+  namesFor(grant: Grant): string[] | undefined {
+    if (!this.#named || grant.scope !== "") return undefined;
+    return this.list.map((share) => share.name).sort(compareNames);
   }
 
   close(): void {

@@ -21,3 +21,12 @@ export function escapeForDisplay(text: string): string {
     return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
   });
 }
+
+/** Bytes that are no UTF-8, so in no known charset: each that is not printable ASCII is shown as its code. */
+export function escapeBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => {
+    if (byte === 0x5c) return "\\\\";
+    if (byte >= 0x20 && byte < 0x7f) return String.fromCharCode(byte);
+    return `\\x${byte.toString(16).padStart(2, "0")}`;
+  }).join("");
+}

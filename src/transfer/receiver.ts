@@ -11,6 +11,7 @@ import { Slice } from "../files/slice.ts";
 import type { Digest, Entry, FileEntry, OnExists, SenderMessage } from "../protocol/file-messages.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
+import type { Pace } from "./pace.ts";
 import { Places } from "./places.ts";
 import { RecentPaths } from "./recent-paths.ts";
 import { putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
@@ -45,6 +46,9 @@ export interface ReceiverOptions {
   readonly minFree?: number | undefined;
   /** Throws what refuses the entry. */
   land(entry: Entry): Landing;
+  /** Not wanted, and not told of. */
+  isLeftOut?(entry: Entry): boolean;
+  readonly pace?: Pace | undefined;
   /** Throws where a file of this length is not allowed; bytes, null where unknown. */
   admit?(length: number | null): void;
   /** Waits for an older transfer of the same run to let the partial file of that name go. */
@@ -81,6 +85,7 @@ export class Receiver {
 
   /** One message; the next one only when this has resolved. Throws what ends the connection. */
   async take(message: SenderMessage, frame: Received): Promise<void> {
+    const length = frame.body?.length ?? 0;
     switch (message.type) {
       case "entry":
         if (this.#large !== undefined) {
@@ -91,7 +96,6 @@ export class Receiver {
         break;
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
-          const { length } = frame.body;
           await this.#step(this.#large, (large) => large.data(frame.body ?? EMPTY, frame.release));
           this.#options.onBytes?.(length);
         } else frame.release?.();
@@ -112,6 +116,8 @@ export class Receiver {
       default:
         throw new SockError("protocol", `the peer sent ${JSON.stringify(message satisfies never)}`);
     }
+    const pause = this.#options.pace?.took(length);
+    if (pause !== undefined) await pause;
     if (this.#wire.congested) await this.#wire.ready();
     const wait = this.#slice.over();
     if (wait !== undefined) await wait;
@@ -130,6 +136,17 @@ export class Receiver {
 
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
+    if (this.#options.isLeftOut?.(entry) === true) {
+      this.#wire.sendSoon({
+        type: "done",
+        entry: entry.entry,
+        bytes: 0,
+        digest: "",
+        action: "skipped",
+        path: "",
+      });
+      return;
+    }
     let shown = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64").toString();
     try {
       const landing = this.#options.land(entry);

@@ -42,7 +42,7 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
     followed(root, [...base, ...path], options.anywhere === true ? { folder, name: last } : undefined);
   try {
     const walked = walk(top, {
-      forbidden: root.forbidden,
+      isForbidden: (id) => root.isForbidden(id),
       exclude,
       ...(links === "follow" ? { follow } : {}),
     });

@@ -1,8 +1,9 @@
 import { SockError } from "../errors.ts";
-import { PING_INTERVAL_MS, PINGS_MISSED } from "../protocol/constants.ts";
+import { MAX_PACKED_BYTES, PING_INTERVAL_MS, PINGS_MISSED } from "../protocol/constants.ts";
 import { encodeFrame, encodeHeader, type Frame, FrameDecoder, type Header } from "../protocol/frame.ts";
 import { Chunk } from "./chunk.ts";
 import type { Connection } from "./connection.ts";
+import { type Compress, Packer, unpack } from "./packing.ts";
 
 /** Received and not yet asked for: above the first the socket is paused, below the second it goes on, bytes. */
 const PAUSE_BYTES = 4 * 1024 * 1024;
@@ -35,6 +36,8 @@ export class Channel {
   #pings: ReturnType<typeof setInterval> | undefined;
   readonly #pingIntervalMs: number;
   #heard = true;
+  #packer: Packer | undefined;
+  #takesPacked = false;
   /** Small frames that wait for the end of this turn. */
   #batch: Uint8Array[] = [];
   #batched = 0;
@@ -63,16 +66,29 @@ export class Channel {
     else listener(this.#failure);
   }
 
-  /** Before this no frame may have a body, and pings are not sent. */
-  open(): void {
+  /** Before this no frame may have a body, and pings are not sent. `takesPacked`: our `hello` said so. */
+  open(takesPacked = false): void {
+    this.#takesPacked = takesPacked;
     this.#decoder.open();
     this.#pings ??= setInterval(() => this.#tick(), this.#pingIntervalMs);
+  }
+
+  /** What is sent from now on may be packed: the peer takes it. */
+  pack(mode: Compress): void {
+    this.#packer = mode === "never" ? undefined : new Packer(mode);
   }
 
   /** Queues a frame; the body must stay unchanged until `flushed`. */
   send(header: Header, body?: Uint8Array): void {
     if (this.#failure !== undefined) return;
     this.#flushBatch();
+    if (body !== undefined && body.length > JOIN_BYTES && this.#packer !== undefined) {
+      const frame = this.#packed(() => encodeFrame(header, body), body);
+      if (frame !== undefined) {
+        this.connection.write(frame);
+        return;
+      }
+    }
     if (body === undefined || body.length <= JOIN_BYTES) {
       this.connection.write(encodeFrame(header, body));
       return;
@@ -161,27 +177,57 @@ export class Channel {
     const bytes = this.#batch.length === 1 ? this.#batch[0] : Buffer.concat(this.#batch, this.#batched);
     this.#batch = [];
     this.#batched = 0;
-    if (bytes !== undefined) this.connection.write(bytes);
+    if (bytes !== undefined) this.connection.write(this.#packed(() => bytes, bytes) ?? bytes);
+  }
+
+  /** A frame with those frames packed into it, where that is worth it; `sample` is most of them. */
+  #packed(frames: () => Uint8Array, sample: Uint8Array): Uint8Array | undefined {
+    const { bytesOut, queued } = this.connection;
+    if (this.#packer === undefined || !this.#packer.mayPack(sample, bytesOut - queued, queued))
+      return undefined;
+    const raw = frames();
+    const body = this.#packer.pack(raw);
+    return body && encodeFrame({ type: "packed", raw: raw.length }, body);
+  }
+
+  #unpack(frame: Frame): void {
+    const raw = frame.header["raw"];
+    if (typeof raw !== "number" || raw < 1 || raw > MAX_PACKED_BYTES || frame.body === undefined) {
+      throw new SockError("protocol", "the peer sent a packed frame without its length");
+    }
+    const inner = new FrameDecoder({ isStream, inside: true });
+    const bytes = unpack(frame.body, raw);
+    this.#decode(inner, bytes);
+    if (inner.midFrame) throw new SockError("protocol", "the peer packed a part of a frame");
   }
 
   #bytes(chunk: Uint8Array): void {
     this.#heard = true;
     if (this.#failure !== undefined) return;
     try {
-      const memory = new Chunk(chunk);
-      this.#decoder.push(chunk, (frame) => {
-        if (frame.body?.buffer !== chunk.buffer) this.#frame(frame);
-        else if (isStream(frame.header)) this.#frame({ ...frame, release: memory.lend() });
-        else {
-          memory.keep();
-          this.#frame(frame);
-        }
-      });
-      memory.seal();
+      this.#decode(this.#decoder, chunk);
     } catch (thrown) {
       if (!(thrown instanceof SockError)) throw thrown;
       this.refuse(thrown);
     }
+  }
+
+  #decode(decoder: FrameDecoder, chunk: Uint8Array): void {
+    const memory = new Chunk(chunk);
+    decoder.push(chunk, (frame) => {
+      if (frame.header.type === "packed") {
+        if (decoder !== this.#decoder || !this.#takesPacked) {
+          throw new SockError("protocol", "the peer packed what must not be");
+        }
+        this.#unpack(frame);
+      } else if (frame.body?.buffer !== chunk.buffer) this.#frame(frame);
+      else if (isStream(frame.header)) this.#frame({ ...frame, release: memory.lend() });
+      else {
+        memory.keep();
+        this.#frame(frame);
+      }
+    });
+    memory.seal();
   }
 
   #frame(frame: ReceivedFrame): void {

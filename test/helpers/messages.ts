@@ -45,6 +45,8 @@ export const clientSamples: readonly ClientMessage[] = [
   { type: "put", to: "", digest: "xxh3-64k", on_exists: "skip", verify: true, sync: false },
   { type: "finish" },
   { type: "get", path: "a", digest: "xxh3-64k" },
+  { type: "ls", path: "", recursive: true, self: false },
+  { type: "ls", path64: "//4=", self: true },
 ];
 
 export const serverSamples: readonly ServerMessage[] = [
@@ -54,5 +56,8 @@ export const serverSamples: readonly ServerMessage[] = [
   { type: "enrolled", name: "kai", caps: ["put"], scope: "a/b", expires: 1_800_000_000_000 },
   { type: "enrolled", name: "kai", caps: [], scope: "", expires: null },
   { type: "result", files: 1, bytes: 2, skipped: 3, failed: 4 },
+  { type: "item", path: ".", kind: "folder", length: 0, mtime: null, mode: 0o755, error: "permission" },
+  { type: "item", path: "a/l", kind: "link", length: null, mtime: -1, mode: null, target: "../b" },
+  { type: "item", path64: "//4=", kind: "link", length: 2, mtime: 0, mode: 0o777, target64: "//4=" },
   { type: "closing", reason: "told to stop" },
 ];

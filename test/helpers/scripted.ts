@@ -46,7 +46,7 @@ export function scriptedServer(
     peer.send({
       ...hello,
       name: "scripted",
-      caps: ["put", "get", "echo"],
+      caps: ["put", "get", "ls", "echo"],
       encoding: null,
       limits,
       key: "ci",

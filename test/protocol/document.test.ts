@@ -24,6 +24,7 @@ const client: Record<ClientMessage["type"], true> = {
   put: true,
   finish: true,
   get: true,
+  ls: true,
   entry: true,
   data: true,
   end: true,
@@ -46,6 +47,7 @@ const server: Record<ServerMessage["type"], true> = {
   stop: true,
   done: true,
   result: true,
+  item: true,
   closing: true,
 };
 

@@ -62,7 +62,16 @@ for (const [side, parse, samples] of sides) {
       });
 
       test(`${name}: each required key is required`, () => {
-        const optional = new Set(["hint", "verify", "sync"]);
+        const optional = new Set([
+          "hint",
+          "verify",
+          "sync",
+          "recursive",
+          "self",
+          "error",
+          "target",
+          "target64",
+        ]);
         for (const key of Object.keys(sample)) {
           const rest = { ...without(sample, key), type: key === "type" ? "" : sample.type };
           expect(code(() => parse(rest))).toBe(optional.has(key) ? "none" : "protocol");
@@ -79,10 +88,10 @@ for (const [side, parse, samples] of sides) {
 }
 
 test("neither side's own messages are taken from the other", () => {
-  for (const type of ["enrolled", "result", "closing"]) {
+  for (const type of ["enrolled", "result", "item", "closing"]) {
     expect(code(() => parseClientMessage(changed(type, {}, serverSamples)))).toBe("protocol");
   }
-  for (const type of ["enrol", "put", "get", "finish"]) {
+  for (const type of ["enrol", "put", "get", "ls", "finish"]) {
     expect(code(() => parseServerMessage(changed(type, {})))).toBe("protocol");
   }
 });
@@ -142,6 +151,10 @@ describe("ranges", () => {
     ["entry", { mtime: 1e18 }, "protocol"],
     ["entry", { mode: 0o7777 }, "none"],
     ["entry", { mode: 0o10000 }, "protocol"],
+    ["ls", { recursive: 1 }, "protocol"],
+    ["ls", { self: null }, "protocol"],
+    ["ls", { path: undefined }, "protocol"],
+    ["ls", { path64: "//4=" }, "protocol"],
     ["end", { digest: "9F".repeat(32) }, "protocol"],
     ["end", { digest: "9f".repeat(31) }, "protocol"],
     ["end", { digest: "" }, "protocol"],

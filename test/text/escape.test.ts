@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { escapeForDisplay } from "../../src/text/escape.ts";
+import { escapeBytes, escapeForDisplay } from "../../src/text/escape.ts";
 
 const cases: [string, string][] = [
   ["", ""],
@@ -23,6 +23,12 @@ const cases: [string, string][] = [
 for (const [text, shown] of cases) {
   test(JSON.stringify(text), () => expect(escapeForDisplay(text)).toBe(shown));
 }
+
+test("bytes in no known charset", () => {
+  expect(escapeBytes(Buffer.from([0xc4, 0xe3, 0x2e, 0x74, 0x1b, 0x5c, 0x7f, 0x20]))).toBe(
+    "\\xc4\\xe3.t\\x1b\\\\\\x7f ",
+  );
+});
 
 const anything = fc.string({
   unit: fc.oneof(

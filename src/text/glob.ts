@@ -1,0 +1,182 @@
+/**
+ * Patterns for names, as shells have them: `*` any run of characters, `?` one, `[a-z]` or `[!a-z]` one of a set, `{a,b}` either
+ * of them, and `**` as a whole name: any number of folders. A leading dot is only matched by one in the pattern. There is
+ * no escape: a name that has such a character is meant when it is there, else `[*]` is one.
+ */
+import { SockError } from "../errors.ts";
+
+/** Whether a path has what could be a pattern. */
+export function hasGlob(path: string): boolean {
+  return /[*?[{]/.test(path);
+}
+
+/** The folders of a path before its first pattern, and the rest: `a/b/*.txt` is `a/b` and `*.txt`. */
+export function globParts(path: string): { prefix: string; pattern: string } {
+  const names = path.split("/");
+  const first = names.findIndex(hasGlob);
+  const fixed = first === -1 ? names.length : first;
+  return { prefix: names.slice(0, fixed).join("/"), pattern: names.slice(fixed).join("/") };
+}
+
+/** `a{b,c{d,e}}` as `ab`, `acd`, `ace`; braces without a comma stay. Throws `usage` for more than `most`. */
+export function expandBraces(pattern: string, most: number): string[] {
+  const done: string[] = [];
+  const open = [{ text: pattern, from: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const found = firstBraces(next.text, next.from);
+    if (found === undefined) {
+      done.push(next.text);
+    } else {
+      const { before, choices, after } = found;
+      // the last first, as the stack gives them back
+      for (const choice of choices.toReversed()) {
+        open.push({ text: before + choice + after, from: before.length });
+      }
+    }
+    if (done.length + open.length > most) {
+      throw new SockError("usage", `the braces of a pattern make more than ${most} of it`);
+    }
+  }
+  return done;
+}
+
+/** The first pair of braces with a comma, from a place on. */
+function firstBraces(
+  text: string,
+  from: number,
+): { before: string; choices: string[]; after: string } | undefined {
+  for (let start = text.indexOf("{", from); start !== -1; start = text.indexOf("{", start + 1)) {
+    let depth = 0;
+    const cuts = [start];
+    for (let at = start; at < text.length; at++) {
+      const character = text[at];
+      if (character === "{") depth += 1;
+      else if (character === "," && depth === 1) cuts.push(at);
+      else if (character === "}" && --depth === 0) {
+        if (cuts.length === 1) break;
+        cuts.push(at);
+        const choices = cuts.slice(1).map((end, index) => text.slice((cuts[index] ?? 0) + 1, end));
+        return { before: text.slice(0, start), choices, after: text.slice(at + 1) };
+      }
+    }
+  }
+  return undefined;
+}
+
+type Token =
+  | { kind: "any" }
+  | { kind: "one" }
+  | { kind: "is"; character: string }
+  | { kind: "set"; negated: boolean; ranges: readonly (readonly [number, number])[] };
+
+export type MatchName = (name: string) => boolean;
+
+/** Tells which names one part of a pattern means (no `/`, no braces). At most length times length steps. */
+export function nameMatcher(pattern: string): MatchName {
+  const tokens = tokensOf(pattern);
+  const isHidden = pattern.startsWith(".");
+  return (name) => (isHidden || !name.startsWith(".")) && matches(tokens, [...name]);
+}
+
+/** Tells which paths (their names) a pattern with `**` means, part by part. */
+export function pathMatcher(pattern: string): (names: readonly string[]) => boolean {
+  const parts = pattern.split("/").map((part) => (part === "**" ? undefined : nameMatcher(part)));
+  return (names) => {
+    // the states that a name can be read in: before which part
+    let states = closed(parts, new Set([0]));
+    for (const name of names) {
+      const next = new Set<number>();
+      for (const state of states) {
+        const part = parts[state];
+        if (part !== undefined) {
+          if (part(name)) next.add(state + 1);
+        } else if (state < parts.length && !name.startsWith(".")) {
+          next.add(state);
+          if (state === parts.length - 1) next.add(parts.length);
+        }
+      }
+      states = closed(parts, next);
+      if (states.size === 0) return false;
+    }
+    return states.has(parts.length);
+  };
+}
+
+/** `**` may stand for no folder at all; at the end it stands for one name or more. */
+function closed(parts: readonly (MatchName | undefined)[], states: Set<number>): Set<number> {
+  // a set that grows while it is walked: what is added comes up too
+  for (const state of states) {
+    if (state < parts.length - 1 && parts[state] === undefined) states.add(state + 1);
+  }
+  return states;
+}
+
+function matches(tokens: readonly Token[], characters: readonly string[]): boolean {
+  let [token, at] = [0, 0];
+  // where the last `*` stands, and how far its run has come
+  let [star, run] = [-1, 0];
+  while (at < characters.length) {
+    const here = tokens[token];
+    if (here?.kind === "any") {
+      [star, run] = [token, at];
+      token += 1;
+    } else if (here !== undefined && fits(here, characters[at] ?? "")) {
+      token += 1;
+      at += 1;
+    } else if (star !== -1) {
+      run += 1;
+      [token, at] = [star + 1, run];
+    } else return false;
+  }
+  while (tokens[token]?.kind === "any") token += 1;
+  return token === tokens.length;
+}
+
+function fits(token: Token, character: string): boolean {
+  switch (token.kind) {
+    case "any":
+      return false;
+    case "one":
+      return true;
+    case "is":
+      return token.character === character;
+    case "set": {
+      const point = character.codePointAt(0) ?? 0;
+      return token.ranges.some(([low, high]) => point >= low && point <= high) !== token.negated;
+    }
+  }
+}
+
+function tokensOf(pattern: string): Token[] {
+  const characters = [...pattern];
+  const tokens: Token[] = [];
+  for (let at = 0; at < characters.length; at++) {
+    const character = characters[at] ?? "";
+    if (character === "*") {
+      if (tokens.at(-1)?.kind !== "any") tokens.push({ kind: "any" });
+    } else if (character === "?") tokens.push({ kind: "one" });
+    else {
+      const set = character === "[" ? setAt(characters, at) : undefined;
+      tokens.push(set?.token ?? { kind: "is", character });
+      at = set?.end ?? at;
+    }
+  }
+  return tokens;
+}
+
+/** `[…]` from its bracket on; without an end it is no set. A `]` right after the start is one of the set. */
+function setAt(characters: readonly string[], start: number): { token: Token; end: number } | undefined {
+  const negated = characters[start + 1] === "!" || characters[start + 1] === "^";
+  const first = start + (negated ? 2 : 1);
+  const end = characters.indexOf("]", first + 1);
+  if (end === -1) return undefined;
+  const ranges: [number, number][] = [];
+  for (let at = first; at < end; at++) {
+    const low = characters[at]?.codePointAt(0) ?? 0;
+    const isRange = characters[at + 1] === "-" && at + 2 < end;
+    const high = isRange ? (characters[at + 2]?.codePointAt(0) ?? 0) : low;
+    ranges.push([low, high]);
+    if (isRange) at += 2;
+  }
+  return { token: { kind: "set", negated, ranges }, end };
+}
