@@ -30,6 +30,8 @@ export class Folder implements FileId {
   readonly ino: bigint;
   /** Descriptor of the folder, only good for reaching entries; undefined where folders are held by path. */
   readonly fd: number | undefined;
+  /** Made a moment ago by whoever holds it: nothing is in it that he did not put there. */
+  isNew = false;
   readonly #base: string;
   #mount: string | undefined;
   #open = true;

@@ -4,8 +4,12 @@ import type { Folder } from "./folder.ts";
 import { type Segments, sameName } from "./names.ts";
 import type { Root } from "./root.ts";
 
+/** A folder that was in its place is taken to be there still for so long, ms: no look is closer to the write than that. */
+const STILL_MS = 5;
+
 export class Parents {
   readonly #root: Root;
+  #checked = 0;
   #segments: Segments = [];
   #folder: Folder | undefined;
 
@@ -23,6 +27,7 @@ export class Parents {
     this.close();
     const folder = this.#root.openFolder(segments, { create });
     this.#folder = folder;
+    this.#checked = performance.now();
     this.#segments = segments;
     return folder;
   }
@@ -33,6 +38,9 @@ export class Parents {
   }
 
   #isInPlace(held: Folder): boolean {
+    const now = performance.now();
+    if (now - this.#checked < STILL_MS) return true;
+    this.#checked = now;
     const there = this.#root.top.statBelow(this.#segments);
     return there !== undefined && sameFile(there, held);
   }

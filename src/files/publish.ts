@@ -46,10 +46,16 @@ export async function publishPartial(
   return { action: existing === undefined ? "new" : "replaced", name };
 }
 
-/** The same at once, for small files. */
-export function publishNow(partial: Finished, parent: Folder, name: Name, onExists: OnExists): Placed {
+/** The same at once, for small files. `known` is what a look a moment ago has found, if there was one. */
+export function publishNow(
+  partial: Finished,
+  parent: Folder,
+  name: Name,
+  onExists: OnExists,
+  known?: { readonly entry: Entry | undefined },
+): Placed {
   if (onExists === "replace") {
-    const existing = parent.entry(name);
+    const existing = known === undefined ? parent.entry(name) : known.entry;
     mustBeReplaceable(existing);
     const from = partial.folder.path(partial.name);
     unlocked(parent, () => fs.renameSync(from, parent.path(name)));

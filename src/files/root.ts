@@ -13,6 +13,7 @@ import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { absoluteNames, linkSteps, type Step, UP } from "./links.ts";
 import { checkName, isReserved, type Name, type Segments, showPath, wireSegments } from "./names.ts";
 import { removeEmptyPartialFolder } from "./partials.ts";
+import { unlocked } from "./publish.ts";
 
 export interface RootOptions {
   /** What people call it in messages (`drop`); may be empty. */
@@ -259,12 +260,16 @@ export class Root {
     const next = folder.enter(name);
     if (!create || next instanceof Folder || next.found !== "missing") return next;
     if (!this.writable) throw new SockError("read-only", "the folder is served read only");
+    let made = true;
     try {
-      fs.mkdirSync(folder.path(name), 0o777);
+      unlocked(folder, () => fs.mkdirSync(folder.path(name), 0o777));
     } catch (thrown) {
       if (errnoOf(thrown) !== "EEXIST") throw thrown;
+      made = false;
     }
-    return folder.enter(name);
+    const entered = folder.enter(name);
+    if (entered instanceof Folder) entered.isNew = made;
+    return entered;
   }
 
   #selfEntry(folder: Folder): Entry {

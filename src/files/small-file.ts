@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { randomBytes } from "node:crypto";
 import type { OnExists } from "../protocol/file-messages.ts";
+import type { Entry } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import { type Folder, O_NOFOLLOW } from "./folder.ts";
 import { permissionBits, setMtime } from "./metadata.ts";
@@ -17,13 +18,15 @@ export interface SmallFile {
   /** Microseconds since 1970; null for now. */
   readonly mtimeUs: number | null;
   readonly onExists: OnExists;
+  /** What a look a moment ago has found under its name. */
+  readonly known: Entry | undefined;
 }
 
 /** Where small files are written until they have their names: the partial folder of `holder`, kept open. */
 export class SmallFiles {
   readonly #holder: Folder;
   #folder: Folder | undefined;
-  readonly #prefix = randomBytes(12).toString("hex");
+  readonly #prefix = `${randomBytes(12).toString("hex")}-`;
   #count = 0;
 
   /** `holder` is on the file system of what will be published; it stays the caller's. */
@@ -34,10 +37,10 @@ export class SmallFiles {
   /** Throws `exists`, `is-folder`, `not-file`, and what the system throws; then nothing has changed. */
   publish(parent: Folder, name: Name, file: SmallFile): Placed {
     const folder = (this.#folder ??= openPartialFolder(this.#holder));
-    const partial = { folder, name: `${this.#prefix}${(this.#count++).toString(16).padStart(8, "0")}` };
+    const partial = { folder, name: this.#prefix + String(this.#count++) };
     try {
       this.#write(folder.path(partial.name), file);
-      const placed = publishNow(partial, parent, name, file.onExists);
+      const placed = publishNow(partial, parent, name, file.onExists, { entry: file.known });
       if (placed.action === "skipped") fs.rmSync(folder.path(partial.name), { force: true });
       return placed;
     } catch (thrown) {
@@ -49,7 +52,7 @@ export class SmallFiles {
   /** A symbolic link in place of what has that name. */
   publishLink(parent: Folder, name: Name, target: string | Buffer, onExists: OnExists): Placed {
     const folder = (this.#folder ??= openPartialFolder(this.#holder));
-    const partial = { folder, name: `${this.#prefix}${(this.#count++).toString(16).padStart(8, "0")}` };
+    const partial = { folder, name: this.#prefix + String(this.#count++) };
     fs.symlinkSync(target, folder.path(partial.name));
     try {
       return publishNow(partial, parent, name, onExists);

@@ -4,7 +4,7 @@ import type { Landing } from "./receiver.ts";
 
 /** The last paths that were written to in one transfer: two entries of one path are a mistake, and never "the last wins". */
 export class RecentPaths {
-  readonly #seen = new Set<bigint>();
+  readonly #seen = new Set<number>();
 
   /** Throws `exists` for a path that was added. */
   check({ shown }: Landing): void {
@@ -22,6 +22,7 @@ export class RecentPaths {
   }
 }
 
-function keyOf(path: string): bigint {
-  return Bun.hash.xxHash3(path, 0n);
+/** 53 bits of a hash: numbers take less room than big ones. */
+function keyOf(path: string): number {
+  return Number(BigInt.asUintN(53, Bun.hash.xxHash3(path, 0n)));
 }

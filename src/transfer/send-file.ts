@@ -173,6 +173,8 @@ function entryOf(pending: Pending, item: FileItem | StreamItem): { type: string;
 
 /** All bytes of a small file, of one version. */
 function readWhole(item: FileItem): Whole {
+  const whole = item.read?.();
+  if (whole !== undefined) return { bytes: whole, mtimeUs: item.mtimeUs, mode: item.mode };
   for (let attempt = 1; ; attempt++) {
     const file = item.open();
     try {

@@ -81,13 +81,17 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
   return named(landing.shown, () => {
     const { parent, name } = open(put, true);
     if (parent === undefined) throw new SockError("internal", "no folder was made");
-    const existing = parent.entry(name);
-    const kept = settled(put, existing, entry) ?? alike(put, entry, parent, name, existing);
+    // what was made by this transfer holds nothing else, but for what the transfer itself put there
+    const existing = parent.isNew ? undefined : parent.entry(name);
+    const kept =
+      existing === undefined
+        ? undefined
+        : (settled(put, existing, entry) ?? alike(put, entry, parent, name, existing));
     if (kept !== undefined) return kept;
     const { mode, mtime: mtimeUs } = entry;
     const placed = place
       .smallFiles(parent)
-      .publish(parent, name, { bytes, mode, mtimeUs, onExists: options.onExists });
+      .publish(parent, name, { bytes, mode, mtimeUs, onExists: options.onExists, known: existing });
     const digest = placed.action === "skipped" ? "" : (entry.digest ?? "");
     return { ...base(put, "file", placed.name), bytes: bytes.length, digest, action: placed.action };
   });

@@ -2,12 +2,14 @@
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
 import type { Entry } from "../files/entry.ts";
+import { fsFailure } from "../files/failure.ts";
 import { Folder } from "../files/folder.ts";
 import { checkLinkTarget } from "../files/link-target.ts";
 import { joinPath, type Name, nameOf, type Segments, showPath } from "../files/names.ts";
 import { Outgoing } from "../files/outgoing.ts";
 import { Parents } from "../files/parents.ts";
 import { openFile, type Root } from "../files/root.ts";
+import { readSmall } from "../files/small-read.ts";
 import { walk } from "../files/walk.ts";
 import { MAX_PATH_BYTES } from "../protocol/constants.ts";
 import type { Links, WirePath, WireTarget } from "../protocol/file-messages.ts";
@@ -73,6 +75,7 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
           length: step.entry.bytes,
           mtimeUs: step.entry.mtimeUs,
           mode: options.mode ?? step.entry.mode,
+          read: () => readBelow(parents, path, step.entry, shown),
           open: () => openBelow(parents, root, path, shown, links === "follow" && options.anywhere === true),
         };
       } else if (step.entry.kind === "link" && links === "keep") {
@@ -125,13 +128,26 @@ function followed(
   return entry.kind === "folder" ? root.openFolder(path, { create: false }) : entry;
 }
 
+function readBelow(parents: Parents, path: Segments, entry: Entry, shown: string): Uint8Array | undefined {
+  try {
+    const folder = parents.open(path.slice(0, -1), false);
+    return readSmall(folder.path(path.at(-1) ?? ""), entry);
+  } catch (thrown) {
+    throw fsFailure(thrown, shown);
+  }
+}
+
 function openBelow(parents: Parents, root: Root, path: Segments, shown: string, anywhere: boolean): Outgoing {
   if (anywhere) return Outgoing.open(root.top.pathBelow(path), shown);
   const name = path.at(-1) ?? "";
   const folder = parents.open(path.slice(0, -1), false);
   const entry = folder.entry(name);
   if (entry?.kind === "link") return Outgoing.fromFd(root.openForRead(path).fd, shown);
-  return Outgoing.fromFd(openFile(folder.path(name)).fd, shown);
+  try {
+    return Outgoing.fromFd(openFile(folder.path(name)).fd, shown);
+  } catch (thrown) {
+    throw fsFailure(thrown, shown);
+  }
 }
 
 function linkItem(

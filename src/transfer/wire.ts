@@ -7,7 +7,7 @@ export interface Wire {
   readonly failure: SockError | undefined;
   /** The body must stay unchanged until `flushed`. */
   send(header: Header, body?: Uint8Array): void;
-  /** The same, gathered with what follows soon; the body is copied. */
+  /** The same, gathered with what follows soon; small frames cost less so. */
   sendSoon(header: Header, body?: Uint8Array): void;
   /** Resolves when more may be sent. */
   ready(): Promise<void>;

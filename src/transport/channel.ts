@@ -97,11 +97,16 @@ export class Channel {
     this.connection.write(body);
   }
 
-  /** Queues a frame that goes out with what else is sent in this turn of the event loop; the body is copied. */
+  /** Queues a frame that goes out with what else is sent in this turn of the event loop; the body must stay unchanged. */
   sendSoon(header: Header, body?: Uint8Array): void {
     if (this.#failure !== undefined) return;
-    this.#batch.push(encodeFrame(header, body));
-    this.#batched += this.#batch.at(-1)?.length ?? 0;
+    const head = encodeHeader(body === undefined ? header : { ...header, size: body.length });
+    this.#batch.push(head);
+    this.#batched += head.length;
+    if (body !== undefined) {
+      this.#batch.push(body);
+      this.#batched += body.length;
+    }
     if (this.#batched >= BATCH_BYTES) this.#flushBatch();
     else this.#flushing ??= setImmediate(() => this.#flushBatch());
   }
