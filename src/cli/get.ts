@@ -85,7 +85,6 @@ export default defineVerb({
               sync,
               checksum,
               dry,
-              shared: false,
               mayCompare: true,
               pool,
               owner: Buffer.from(host.pin).toString("hex"),

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { Pace, put } from "../client/put.ts";
 import { ownFolders, resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
-import { destinationOf, lookAt, sourceItems } from "../client/source.ts";
+import { destinationOf, lookAt, type Source, sourceItems } from "../client/source.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
@@ -41,6 +41,10 @@ export default defineVerb({
       description: "what to send, then where it goes; - is stdin",
     },
     ...TRANSFER_ARGS,
+    atomic: {
+      type: "boolean",
+      description: "the folder there changes as one: readers see all of it before, or all of it after",
+    },
     chmod: {
       type: "string",
       valueHint: "MODE",
@@ -69,12 +73,13 @@ export default defineVerb({
     const host = resolveHost(remote.host, context.env);
     const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
     if (names.includes("-")) checkStdin(names, remote.path);
-    const { to, sources } = destinationOf(lookAt(names), remote.path);
+    const { to, sources } = destinationOf(lookAt(names), remote.path, given.atomic);
     const [only] = sources;
     // what is not there is known before anything is sent
     if (sources.length === 1 && only?.error !== undefined) throw only.error;
     const single = sources.length === 1 && only?.kind !== "folder";
     const dry = given["dry-run"];
+    if (given.atomic) checkAtomic(sources, to, given["on-exists"]);
     const algorithm = digestName(given.digest);
     const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
@@ -96,7 +101,7 @@ export default defineVerb({
         sync: given.sync,
         checksum: given.checksum,
         dry,
-        atomic: false,
+        atomic: given.atomic,
         direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
         compress: given.compress,
         pace: given.bwlimit === undefined ? undefined : new Pace(given.bwlimit),
@@ -115,6 +120,17 @@ export default defineVerb({
     tally.check();
   },
 });
+
+function checkAtomic(sources: readonly Source[], to: string, onExists: string): void {
+  const [only] = sources;
+  const fits = sources.length === 1 && only?.kind === "folder" && only.name === undefined && to !== "";
+  if (fits && onExists === "replace") return;
+  throw new SockError(
+    "usage",
+    "--atomic is for one folder that takes the place of another",
+    "sock put --atomic SRC/ HOST:PATH",
+  );
+}
 
 function checkStdin(names: readonly string[], path: string): void {
   if (names.length === 1 && path !== "" && !path.endsWith("/")) return;

@@ -103,6 +103,9 @@ async function once(
     else if (channel.failure === undefined) channel.send({ type: "finish" });
     throw thrown;
   }
+  if (atomic && sender.counts.failed > 0) {
+    throw new SockError("cut", `${sender.counts.failed} failed, so nothing was changed there`);
+  }
   channel.send({ type: "finish" });
   await answers;
 }

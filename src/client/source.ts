@@ -57,15 +57,20 @@ export function lookAt(words: readonly string[]): Source[] {
 }
 
 /**
- * Where they go, as the server reads it: `x/` is gone into, `x` is what the one thing is called there. Throws `usage` where
- * two would be one.
+ * Where they go, as the server reads it: `x/` is gone into, `x` is what the one thing is called there. With `atomic` a
+ * folder is named by its path there. Throws `usage` where two would be one.
  */
-export function destinationOf(sources: readonly Source[], path: string): { to: string; sources: Source[] } {
+export function destinationOf(
+  sources: readonly Source[],
+  path: string,
+  atomic = false,
+): { to: string; sources: Source[] } {
   const into = path === "" || path.endsWith("/");
   const [only] = sources;
   if (sources.length === 1 && only?.kind === "folder") {
     if (only.name === undefined || !into)
       return { to: into ? path : `${path}/`, sources: [{ ...only, name: undefined }] };
+    if (atomic) return { to: `${path}${only.name}/`, sources: [{ ...only, name: undefined }] };
     return { to: path, sources: [only] };
   }
   const names = sources.map((source) => source.name).filter((name) => name !== undefined);

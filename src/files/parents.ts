@@ -1,20 +1,29 @@
 /** The folder of the file before: of many small files most are in the same one, and opening it costs more than a file. */
+import { SockError } from "../errors.ts";
 import { sameFile } from "./entry.ts";
-import type { Folder } from "./folder.ts";
+import { Folder } from "./folder.ts";
 import { type Segments, sameName } from "./names.ts";
 import type { Root } from "./root.ts";
 
 /** A folder that was in its place is taken to be there still for so long, ms: no look is closer to the write than that. */
 const STILL_MS = 5;
 
+/** What is asked of a root here. */
+type Opens = Pick<Root, "openFolder" | "top">;
+
 export class Parents {
-  readonly #root: Root;
+  readonly #root: Opens;
   #checked = 0;
   #segments: Segments = [];
   #folder: Folder | undefined;
 
-  constructor(root: Root) {
+  constructor(root: Opens) {
     this.#root = root;
+  }
+
+  /** Below a folder that is held open, for reading only; links are not followed. The folder stays the caller's. */
+  static of(top: Folder): Parents {
+    return new Parents({ top, openFolder: (segments) => enterAll(top, segments) });
   }
 
   /**
@@ -44,6 +53,17 @@ export class Parents {
     const there = this.#root.top.statBelow(this.#segments);
     return there !== undefined && sameFile(there, held);
   }
+}
+
+function enterAll(top: Folder, segments: Segments): Folder {
+  let folder = top.again();
+  for (const name of segments) {
+    const next = folder.enter(name);
+    folder.close();
+    if (!(next instanceof Folder)) throw new SockError("not-found", "no such folder");
+    folder = next;
+  }
+  return folder;
 }
 
 function isSame(a: Segments, b: Segments): boolean {

@@ -12,7 +12,11 @@ import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { nameBytes, type Segments } from "./names.ts";
+import { removeTree } from "./remove-tree.ts";
 import type { Root } from "./root.ts";
+
+/** Trees that are on their way as one have names that begin so. */
+export const STAGED_PREFIX = "tree-";
 
 /** A file that is open for writing and reading, 0600, under a name that nobody can guess. */
 export interface Partial {
@@ -40,10 +44,11 @@ export function partialId(owner: string, path: Segments): string {
  * else writes it now. The caller closes `folder` and `fd`. Throws what the system throws.
  */
 export function createPartial(root: Root, parent: Folder, id?: string): Partial {
-  const isTop = sameFile(parent, root.top);
-  if (!isTop && parent.mount !== root.top.mount) return createPartialIn(parent, id);
+  const { partials } = root;
+  const isTop = sameFile(parent, partials);
+  if (!isTop && parent.mount !== partials.mount) return createPartialIn(parent, id);
   try {
-    return createPartialIn(root.top, id);
+    return createPartialIn(partials, id);
   } catch (thrown) {
     if (isTop || fsFailure(thrown, "").code !== "permission") throw thrown;
     return createPartialIn(parent, id);
@@ -52,7 +57,7 @@ export function createPartial(root: Root, parent: Folder, id?: string): Partial 
 
 /** Bytes of the partial file that `createPartial` would find; 0 where there is none. */
 export function partialBytes(root: Root, parent: Folder, id: string): number {
-  for (const holder of [root.top, parent]) {
+  for (const holder of [root.partials, parent]) {
     const stat = fs.lstatSync(`${holder.path()}/${PARTIAL_FOLDER}/${id}`, { throwIfNoEntry: false });
     if (stat?.isFile() === true) return stat.size;
   }
@@ -155,8 +160,8 @@ export async function sweepPartials(root: Root, now: number): Promise<number> {
       for (const name of names.slice(at, at + SWEEP_SLICE)) {
         const stat = fs.lstatSync(folder.path(name), { throwIfNoEntry: false });
         // By ctime: the modification time of a finished partial is already that of its source.
-        if (stat === undefined || stat.isDirectory() || now - stat.ctimeMs < PARTIAL_TTL_MS) continue;
-        fs.rmSync(folder.path(name), { force: true });
+        if (stat === undefined || now - stat.ctimeMs < PARTIAL_TTL_MS) continue;
+        await removeTree(folder, name);
         removed += 1;
       }
       await new Promise((resolve) => setImmediate(resolve));

@@ -23,6 +23,8 @@ export interface RootOptions {
   scope?: string | undefined;
   /** Folders that nothing may reach by any path: the state folder. */
   forbidden?: readonly FileId[] | undefined;
+  /** Holds the folder of partial files, in place of the root itself. */
+  partials?: Folder | undefined;
   /** Walk as where /proc is missing; for tests. */
   portable?: boolean | undefined;
 }
@@ -39,6 +41,8 @@ export class Root {
   readonly writable: boolean;
   /** The root itself, held until `close`; not for callers to close. */
   readonly top: Folder;
+  /** The folder that the one of partial files is in. */
+  readonly partials: Folder;
   /** Folders that nothing may reach by any path. */
   readonly #forbidden: readonly FileId[];
   /** Absolute paths that mean this root, for links that were made with absolute targets. */
@@ -46,6 +50,7 @@ export class Root {
 
   private constructor(top: Folder, alias: string, options: RootOptions) {
     this.top = top;
+    this.partials = options.partials ?? top;
     this.name = options.name;
     this.writable = options.writable;
     this.#forbidden = options.forbidden ?? [];
@@ -79,7 +84,7 @@ export class Root {
 
   /** Lets it go; an empty folder of partial files goes with it. */
   close(): void {
-    if (this.writable) removeEmptyPartialFolder(this.top);
+    if (this.writable) removeEmptyPartialFolder(this.partials);
     this.top.close();
   }
 

@@ -1,31 +1,75 @@
-/** System calls that node's API lacks, by bun:ffi; each says when it is not to be had. */
-import { dlopen } from "bun:ffi";
+/** System calls that node's API lacks, by bun:ffi. Loaded when they are first needed; each says when it is not to be had. */
+import { dlopen, ptr, read } from "bun:ffi";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+/** Number of renameat2(2): glibc has a function for it since 2.28, musl has none. */
+const RENAMEAT2: Partial<Record<NodeJS.Architecture, number>> = { x64: 316, arm64: 276 };
+const AT_FDCWD = -100;
+const RENAME_EXCHANGE = 2;
+
+const ERRNO: Readonly<Record<number, string>> = {
+  1: "EPERM",
+  2: "ENOENT",
+  13: "EACCES",
+  16: "EBUSY",
+  17: "EEXIST",
+  18: "EXDEV",
+  20: "ENOTDIR",
+  22: "EINVAL",
+  28: "ENOSPC",
+  30: "EROFS",
+  38: "ENOSYS",
+  39: "ENOTEMPTY",
+};
 
 interface Libc {
-  flock(fd: number, operation: number): number;
+  readonly flock: (fd: number, operation: number) => number;
+  /** Linux only. */
+  readonly rename: ((from: Buffer, to: Buffer, flags: number) => number) | undefined;
 }
 
-let libc: Libc | undefined | null = null;
+let libc: Libc | undefined;
+let looked = false;
 
 function load(): Libc | undefined {
-  if (libc !== null) return libc;
-  libc = undefined;
-  const names =
-    process.platform === "darwin" ? ["libSystem.B.dylib"] : ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1"];
-  if (process.platform === "win32") return undefined;
-  for (const name of names) {
-    try {
-      const { symbols } = dlopen(name, { flock: { args: ["i32", "i32"], returns: "i32" } });
-      libc = symbols;
-      return libc;
-    } catch {
-      // the next name
+  if (looked) return libc;
+  looked = true;
+  if (process.platform === "darwin") {
+    libc = attempt(() => {
+      const { symbols } = dlopen("libSystem.B.dylib", { flock: { args: ["i32", "i32"], returns: "i32" } });
+      return { flock: symbols.flock, rename: undefined };
+    });
+  } else if (process.platform === "linux") {
+    for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
+      libc ??= attempt(() => linux(name));
     }
   }
-  return undefined;
+  return libc;
+}
+
+function linux(name: string): Libc {
+  const { symbols } = dlopen(name, {
+    flock: { args: ["i32", "i32"], returns: "i32" },
+    syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
+    __errno_location: { args: [], returns: "ptr" },
+  });
+  const number = RENAMEAT2[process.arch];
+  const rename = (from: Buffer, to: Buffer, flags: number): number => {
+    const result = symbols.syscall(number ?? 0, AT_FDCWD, ptr(from), AT_FDCWD, ptr(to), flags);
+    if (Number(result) === 0) return 0;
+    const at = symbols.__errno_location();
+    return at === null ? -1 : read.i32(at, 0);
+  };
+  return { flock: symbols.flock, rename: number === undefined ? undefined : rename };
+}
+
+function attempt<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
+  }
 }
 
 /** flock(2) for writing, without waiting. It ends with the descriptor, also when the process is killed. */
@@ -33,4 +77,22 @@ export function tryLock(fd: number): "locked" | "busy" | "unsupported" {
   const loaded = load();
   if (loaded === undefined) return "unsupported";
   return loaded.flock(fd, LOCK_EX | LOCK_NB) === 0 ? "locked" : "busy";
+}
+
+/**
+ * Two names of one file system change places in one step (renameat2(2), RENAME_EXCHANGE). False where kernel, file system or
+ * platform can't do that. Throws an Error with the `code` of the failed call.
+ */
+export function exchange(a: string | Buffer, b: string | Buffer): boolean {
+  const rename = load()?.rename;
+  if (rename === undefined) return false;
+  const errno = rename(terminated(a), terminated(b), RENAME_EXCHANGE);
+  if (errno === 0) return true;
+  const code = ERRNO[errno] ?? `errno ${errno}`;
+  if (code === "EINVAL" || code === "ENOSYS") return false;
+  throw Object.assign(new Error(`renameat2: ${code}`), { code });
+}
+
+function terminated(path: string | Buffer): Buffer {
+  return Buffer.concat([Buffer.from(path), Buffer.of(0)]);
 }

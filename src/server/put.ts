@@ -1,6 +1,8 @@
 import { asSockError, SockError } from "../errors.ts";
 import { land } from "../files/landing.ts";
 import { type Name, parseDestination, showPath, wireSegments } from "../files/names.ts";
+import { Parents } from "../files/parents.ts";
+import { StagedTree } from "../files/staging.ts";
 import type { Entry, Put } from "../protocol/file-messages.ts";
 import type { Outcome } from "../transfer/outcome.ts";
 import { type Landing, Receiver } from "../transfer/receiver.ts";
@@ -14,7 +16,7 @@ const MOST_TOLD = 20;
 export async function answerPut(session: Session, request: Put): Promise<void> {
   let conversation: PutConversation;
   try {
-    conversation = new PutConversation(session, request);
+    conversation = await PutConversation.begin(session, request);
   } catch (thrown) {
     const { code, message, hint } = asSockError(thrown);
     session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
@@ -32,21 +34,37 @@ class PutConversation {
   readonly #receiver: Receiver;
   readonly #started = performance.now();
   readonly #into: readonly Name[] | undefined;
+  /** With `atomic`: what comes is gathered there. */
+  readonly #staged: StagedTree | undefined;
+  readonly #live: Parents | undefined;
   /** The only one so far, for the owner's line. */
   #only: Outcome | undefined;
   #seen = 0;
   #told = 0;
 
-  constructor(session: Session, request: Put) {
+  static async begin(session: Session, request: Put): Promise<PutConversation> {
     session.require("put");
     const { context, grant, run } = session;
     const place = context.shares.place(grant, request.to);
     if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
+    if (request.atomic !== true) return new PutConversation(session, request, place, undefined);
+    const { segments, into } = parseDestination(place.path);
+    if (!into || request.on_exists !== "replace") {
+      throw new SockError("policy", "only a folder that is replaced can change as one");
+    }
+    const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
+    return new PutConversation(session, request, place, staged);
+  }
+
+  private constructor(session: Session, request: Put, place: Place, staged: StagedTree | undefined) {
+    const { context, grant, run } = session;
     this.#session = session;
     this.#request = request;
     this.#place = place;
     const { segments, into } = parseDestination(place.path);
     this.#into = into ? segments : undefined;
+    this.#staged = staged;
+    this.#live = staged?.live === undefined ? undefined : Parents.of(staged.live);
     this.#receiver = new Receiver(session.channel, {
       digest: request.digest,
       onExists: request.on_exists,
@@ -54,7 +72,7 @@ class PutConversation {
       sync: request.sync ?? false,
       checksum: request.checksum ?? false,
       dry: request.dry ?? false,
-      shared: false,
+      live: this.#live,
       mayCompare: session.allows("get"),
       pool: context.pool,
       owner: grant.hash,
@@ -82,6 +100,7 @@ class PutConversation {
             if (this.#receiver.busy) {
               throw new SockError("protocol", "the end came in the middle of an entry");
             }
+            await this.#publish();
             channel.send({ type: "result", ...this.#receiver.counts });
             return;
           default:
@@ -90,7 +109,24 @@ class PutConversation {
       }
     } finally {
       await this.#receiver.close();
+      this.#live?.close();
+      this.#staged?.close();
       this.#report();
+    }
+  }
+
+  /** With `atomic`: all at once, or nothing where something has failed. */
+  async #publish(): Promise<void> {
+    const staged = this.#staged;
+    if (staged === undefined || this.#request.dry === true) return;
+    const { failed } = this.#receiver.counts;
+    try {
+      if (failed > 0) throw new SockError("cut", `${failed} failed, so nothing was changed`);
+      await this.#receiver.close();
+      if ((await staged.publish()) === "replaced") await staged.remove();
+    } catch (thrown) {
+      await staged.remove();
+      throw thrown;
     }
   }
 
@@ -107,6 +143,7 @@ class PutConversation {
 
   #land(entry: Entry): Landing {
     const { root, prefix, path: to } = this.#place;
+    if (this.#staged !== undefined) return this.#landStaged(this.#staged, entry);
     const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
     const segments =
       this.#into === undefined
@@ -115,6 +152,14 @@ class PutConversation {
           ? this.#into
           : [...this.#into, ...wireSegments(path)];
     return { root, segments, shown: prefix + showPath(segments) };
+  }
+
+  #landStaged({ root }: StagedTree, entry: Entry): Landing {
+    const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
+    const isTop = path === "." && entry.kind === "folder";
+    const segments = isTop ? [] : wireSegments(path);
+    const shown = this.#place.prefix + showPath([...(this.#into ?? []), ...segments]);
+    return { root, segments, shown, ownsRoot: true };
   }
 
   #outcome(outcome: Outcome): void {

@@ -105,7 +105,7 @@ export class LargeFile {
     const id =
       options.owner === undefined || length === null || length < RESUME_BYTES
         ? undefined
-        : partialId(options.owner, landing.segments);
+        : partialId(options.owner, [landing.shown]);
     if (id !== undefined) this.#release = await options.takeOver?.(id, evict);
     if (this.entry.resume !== undefined && id === undefined && this.#openBasis()) return;
     const incoming = (this.#incoming = this.#create(id));

@@ -19,8 +19,9 @@ export class Place {
   smallFiles(parent: Folder): SmallFiles {
     const known = this.#small.get(parent.mount);
     if (known !== undefined) return known.files;
-    const holder = parent.mount === this.root.top.mount ? undefined : parent.again();
-    const files = new SmallFiles(holder ?? this.root.top);
+    const { partials } = this.root;
+    const holder = parent.mount === partials.mount ? undefined : parent.again();
+    const files = new SmallFiles(holder ?? partials);
     this.#small.set(parent.mount, { files, holder });
     return files;
   }

@@ -7,6 +7,7 @@ import type { BlockPool } from "../files/blocks.ts";
 import { digestOf } from "../files/digest.ts";
 import type { Name } from "../files/names.ts";
 import type { Root } from "../files/root.ts";
+import type { Parents } from "../files/parents.ts";
 import { Slice } from "../files/slice.ts";
 import type { Digest, Entry, FileEntry, OnExists, SenderMessage } from "../protocol/file-messages.ts";
 import { LargeFile } from "./large-file.ts";
@@ -35,8 +36,8 @@ export interface ReceiverOptions {
   readonly checksum: boolean;
   /** Nothing is changed; the answers say what would be. */
   readonly dry: boolean;
-  /** Files may be hard links of a version that others read: their mode and time are not to be touched. */
-  readonly shared: boolean;
+  /** The tree that what comes will take the place of as one; a file that is the same there needs not come. */
+  readonly live?: Parents | undefined;
   /** The sender may learn whether a file that is there has the bytes that it names: it may read the file anyway. */
   readonly mayCompare: boolean;
   readonly pool: BlockPool;

@@ -13,6 +13,7 @@ import { mustBeReplaceable } from "../files/publish.ts";
 import { repair, repairFolder } from "../files/repair.ts";
 import { openFile } from "../files/root.ts";
 import { RESUME_BYTES, SMALL_FILE_BYTES } from "../protocol/constants.ts";
+import { linkOrCopy } from "../files/staging.ts";
 import type { FileEntry, FolderEntry, LinkEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Place } from "./places.ts";
@@ -105,6 +106,8 @@ export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
     const existing = parent?.entry(name);
     const outcome = settled(put, existing, entry) ?? alike(put, entry, parent, name, existing);
     if (outcome !== undefined) return outcome;
+    const taken = existing === undefined ? fromLive(put, entry) : undefined;
+    if (taken !== undefined) return taken;
     const { length, digest } = entry;
     if (parent !== undefined && digest !== undefined) {
       const known = compared(put, entry, parent, name, existing, digest);
@@ -114,6 +117,29 @@ export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
     if (!options.dry || have > 0) return { have };
     return { ...base(put, "file"), bytes: length ?? 0, action: foreseen(existing) };
   });
+}
+
+/** A file that is in the live tree already, just so: it gets a second name in the new one. */
+function fromLive(put: Put, entry: FileEntry): Outcome | undefined {
+  const { live, checksum, dry } = put.options;
+  const { segments } = put.landing;
+  const name = segments.at(-1);
+  if (live === undefined || checksum || name === undefined || entry.mtime === null) return undefined;
+  let folder: Folder;
+  try {
+    folder = live.open(segments.slice(0, -1), false);
+  } catch {
+    return undefined;
+  }
+  const there = folder.entry(name);
+  if (there?.kind !== "file" || there.bytes !== entry.length || !sameTime(there.mtimeUs, entry.mtime))
+    return undefined;
+  if (!hasMode(there, entry.mode)) return undefined;
+  if (!dry) {
+    const { parent } = open(put, true);
+    if (parent !== undefined) linkOrCopy(folder.path(name), parent.path(name));
+  }
+  return { ...base(put, "file"), bytes: there.bytes, action: "same" };
 }
 
 /** A small file that is there, looked at for its bytes. Undefined where it is another one. */
@@ -158,7 +184,7 @@ function kept(
   existing: Existing | undefined,
 ): number {
   if (options.owner !== undefined && length >= RESUME_BYTES) {
-    const bytes = partialBytes(place.root, parent, partialId(options.owner, landing.segments));
+    const bytes = partialBytes(place.root, parent, partialId(options.owner, [landing.shown]));
     if (bytes > 0) return Math.min(bytes, length);
   }
   return canBeProved(options, existing, length) ? length : 0;
@@ -171,7 +197,7 @@ export function canBeProved(
   length: number | null,
 ): boolean {
   if (existing?.kind !== "file" || existing.bytes !== length || length === 0) return false;
-  return options.onExists === "replace" && options.mayCompare && !options.shared;
+  return options.onExists === "replace" && options.mayCompare && options.live === undefined;
 }
 
 /** The same size and time: it is there already; a mode that differs is set. Undefined where the bytes have to come. */
@@ -190,7 +216,8 @@ function alike(
   }
   const bytes = existing.bytes;
   if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, action: "same" };
-  if (options.shared) return undefined;
+  // it may be another name of a file that is live
+  if (options.live !== undefined) return undefined;
   if (!options.dry) repair(parent, name, existing, { mode: entry.mode, mtimeUs: entry.mtime });
   return { ...base(put, "file"), bytes, action: "repaired" };
 }
