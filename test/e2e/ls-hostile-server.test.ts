@@ -1,11 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { encodeFrame, type Header } from "../../src/protocol/frame.ts";
-import { start } from "../helpers/child.ts";
+import type { Header } from "../../src/protocol/frame.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { type Peer, scriptedServer } from "../helpers/scripted.ts";
 
-const MiB = 1024 * 1024;
 const facts = { length: 0, mtime: null, mode: null };
 const item = (path: string, kind = "file"): Header => ({ type: "item", path, kind, ...facts });
 const TOP = item(".", "folder");
@@ -111,40 +108,6 @@ test("what it could not name is counted: 10", async () => {
   });
   expect(ran.status).toBe(10);
 });
-
-test("a list without an end: given up at its limit, memory flat", async () => {
-  using server = scriptedServer(async (peer) => {
-    peer.send({ type: "error", code: "not-found", message: "" });
-    await peer.next();
-    peer.send(TOP);
-    for (let n = 0; peer.channel.failure === undefined; n += 2000) {
-      const names = Array.from({ length: 2000 }, (_, index) => `n${String(n + index).padStart(9, "0")}`);
-      peer.channel.connection.write(Buffer.concat(names.map((name) => encodeFrame(item(name)))));
-      await peer.channel.ready();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  });
-  await using child = await start(["ls", "--json", ":*none*"], { env: { SOCK_JOIN: server.join } });
-  let most = 0;
-  const watch = setInterval(() => {
-    most = Math.max(most, residentBytes(child.process.pid));
-  }, 50);
-  const status = await child.ended();
-  clearInterval(watch);
-  expect(status).toBe(8);
-  expect(resultOf(child.stdout())).toMatchObject({ code: "too-large" });
-  if (process.platform === "linux") expect(most).toBeGreaterThan(10 * MiB);
-  expect(most).toBeLessThan(200 * MiB);
-}, 60_000);
-
-/** 0 where the process is gone, or there is no /proc. */
-function residentBytes(pid: number): number {
-  try {
-    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-}
 
 test("a pattern takes only what it means, whatever the server lists", async () => {
   const asked: unknown[] = [];

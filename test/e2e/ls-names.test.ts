@@ -1,6 +1,8 @@
 /** Names that could confuse a terminal or a script: escaped for people, exact in `--json`. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { Folder } from "../../src/files/folder.ts";
 import { start } from "../helpers/child.ts";
 import { events, sock } from "../helpers/run.ts";
 import { serve, type Serving } from "../helpers/serve.ts";
@@ -105,3 +107,30 @@ test("what was asked for is escaped in errors and in the owner's log", async () 
   expect(ran.stderr).not.toMatch(CONTROL);
   expect((await run(":\x1b[2J*")).stderr).not.toMatch(CONTROL);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a path too long for a message is counted, and the rest goes on: 10",
+  async () => {
+    await using long = await temporaryFolder();
+    await mkdir(long.join("root"));
+    await writeFile(long.join("root", "z"), "");
+    let folder = Folder.open(long.join("root"), false);
+    for (let depth = 0; depth < 20; depth++) {
+      const name = String.fromCharCode(97 + depth).repeat(250);
+      mkdirSync(folder.path(name));
+      const next = folder.enter(name);
+      folder.close();
+      if (!(next instanceof Folder)) throw new Error("the folder was just made");
+      folder = next;
+    }
+    folder.close();
+    await using other = await serve({ args: [long.join("root")] });
+    const ran = await sock(["ls", "-R", "--json"], { env: { SOCK_JOIN: other.join } });
+    const paths = events(ran.stdout).map(({ path }) => path);
+    expect(paths.slice(0, -1).map((path) => String(path).length)).toEqual([
+      ...Array.from({ length: 16 }, (_, depth) => 251 * (depth + 1) - 1),
+      1,
+    ]);
+    expect(events(ran.stdout).at(-1)).toMatchObject({ status: 10, items: 17, failed: 1 });
+  },
+);
