@@ -144,7 +144,7 @@ describe("what must not be seen", () => {
     await using other = await serve({ args: [home.path], home: home.path });
     const there = (...args: string[]) => sock(["ls", ...args], { env: { SOCK_JOIN: other.join } });
     expect((await there("-R")).stdout).toBe("alias\nfile\n");
-    for (const path of [":sock", ":sock/", ":sock/server", ":alias/", ":alias/server"]) {
+    for (const path of [":sock", ":sock/", ":sock/server", ":alias/", ":alias/server", ":{sock,x}"]) {
       expect([path, (await there(path)).status]).toEqual([path, 4]);
     }
     expect((await there(":s*")).status).toBe(7);
