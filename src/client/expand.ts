@@ -22,14 +22,18 @@ const NOT_LITERAL: ReadonlySet<string> = new Set([...NOT_THERE, "bad-name"]);
 
 /**
  * The paths that a path with patterns means, sorted; one without patterns is taken as it is, and so is one that is there
- * literally. Throws `not-found` where nothing matches.
+ * literally. Throws `not-found` where nothing matches, `too-large` where more than `most` names have to be looked at.
  */
-export async function* expand(session: Session, path: string): AsyncGenerator<Expanded, void, void> {
+export async function* expand(
+  session: Session,
+  path: string,
+  most = MAX_LISTED,
+): AsyncGenerator<Expanded, void, void> {
   if (!hasGlob(path)) {
     yield { path, item: undefined };
     return;
   }
-  const search = new Search(session);
+  const search = new Search(session, most);
   const literal = await search.self(path, NOT_LITERAL);
   if (literal !== undefined) {
     yield { path, item: literal };
@@ -64,10 +68,11 @@ interface Match {
 class Search {
   readonly #session: Session;
   /** Names that all listings together may still have. */
-  #left = MAX_LISTED;
+  #left: number;
 
-  constructor(session: Session) {
+  constructor(session: Session, most: number) {
     this.#session = session;
+    this.#left = most;
   }
 
   /** What matches `parts` below the folder `base`. */
@@ -151,10 +156,8 @@ class Search {
     take: (item: Listed) => void,
   ): Promise<void> {
     try {
-      for await (const item of ls(this.#session, path, options)) {
-        if (--this.#left < 0) {
-          throw new SockError("too-large", `a pattern looks at more than ${MAX_LISTED} names`);
-        }
+      for await (const item of ls(this.#session, path, { ...options, most: this.#left })) {
+        this.#left -= 1;
         take(item);
       }
     } catch (thrown) {

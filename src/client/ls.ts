@@ -23,6 +23,8 @@ export interface LsOptions {
   readonly recursive?: boolean | undefined;
   /** Only what the path itself is; a link is not followed. */
   readonly self?: boolean | undefined;
+  /** Most names that are taken, the path's own with them. */
+  readonly most?: number | undefined;
   /** Called at the end with how many names could not be read, or not be told. */
   readonly onEnd?: ((failed: number) => void) | undefined;
 }
@@ -45,6 +47,7 @@ export async function* ls(
     ...(options.self === true ? { self: true } : {}),
   });
   const order = new Order(options);
+  const most = options.most ?? MAX_LISTED;
   let isOver = false;
   try {
     for (let count = 0; ; count++) {
@@ -60,13 +63,16 @@ export async function* ls(
         return;
       }
       if (message.type !== "item") throw wrong(message.type);
-      if (count >= MAX_LISTED) throw new SockError("too-large", `more than ${MAX_LISTED} names are listed`);
+      if (count >= most) throw new SockError("too-large", `more than ${most} names are listed`);
       const item = listed(message);
       order.check(item);
       yield item;
     }
   } catch (thrown) {
-    if (!isOver && thrown instanceof SockError) session.channel.refuse(thrown);
+    if (!isOver && thrown instanceof SockError) {
+      isOver = true;
+      session.channel.refuse(thrown);
+    }
     throw thrown;
   } finally {
     if (!isOver) session.channel.refuse(new SockError("interrupted", "no more of the list is wanted"));
