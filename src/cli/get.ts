@@ -172,7 +172,16 @@ async function expanded(
     try {
       // a key that may not list can still name a file that is called so
       if (!session.server.caps.includes("ls")) wanted.push({ host, path });
-      else for await (const one of expand(session, path)) wanted.push({ host, path: one.path });
+      else {
+        let inside: string | undefined;
+        for await (const one of expand(session, path)) {
+          const shown = shownPath(one.path);
+          // it comes with the folder that it is in
+          if (inside !== undefined && shown.startsWith(inside)) continue;
+          if (one.item?.kind === "folder") inside = `${shown.replace(/\/$/, "")}/`;
+          wanted.push({ host, path: one.path });
+        }
+      }
     } finally {
       session.close();
     }

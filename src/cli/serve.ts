@@ -30,6 +30,28 @@ const args = {
     valueHint: "NAME[:PORT]",
     description: "what others call this machine; goes into join codes",
   },
+  "read-only": { type: "boolean", description: "nobody puts anything" },
+  "write-only": { type: "boolean", description: "nobody gets or lists anything" },
+  "no-replace": { type: "boolean", description: "what is there stays: only new names are taken" },
+  "max-file": {
+    type: "string",
+    kind: "bytes",
+    valueHint: "BYTES",
+    description: "longest file that is taken",
+  },
+  "min-free": {
+    type: "string",
+    kind: "bytes",
+    valueHint: "BYTES",
+    description: "space that stays free on the disk",
+  },
+  "max-entries": { type: "string", kind: "count", valueHint: "N", description: "most files of one put" },
+  rate: {
+    type: "string",
+    kind: "bytes",
+    valueHint: "BYTES",
+    description: "each client's files, bytes a second",
+  },
   "join-file": {
     type: "string",
     valueHint: "FILE",
@@ -61,6 +83,15 @@ export default defineVerb({
       hosts: given.host,
       env: context.env,
       report: show,
+      rails: {
+        readOnly: given["read-only"],
+        writeOnly: given["write-only"],
+        noReplace: given["no-replace"],
+        maxFile: given["max-file"],
+        minFree: given["min-free"],
+        maxEntries: given["max-entries"],
+        rate: given.rate,
+      },
     });
     try {
       announceCode(context, given, started);

@@ -5,7 +5,7 @@ import { SockError } from "../errors.ts";
 import { fsFailure } from "../files/failure.ts";
 import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
 import { Root } from "../files/root.ts";
-import type { Landing } from "../transfer/receiver.ts";
+import type { Landing } from "../transfer/receiving-options.ts";
 
 /** The roots of one `get`, opened when they are needed and held until its end. */
 export class Destinations implements Disposable {

@@ -1,7 +1,8 @@
 import { asSockError, SockError } from "../errors.ts";
 import type { Compress, Digest, Entry, Links, Source, WirePath } from "../protocol/file-messages.ts";
 import { type Counts, count, type Outcome } from "../transfer/outcome.ts";
-import { type Landing, Receiver, type ReceiverOptions } from "../transfer/receiver.ts";
+import { Receiver } from "../transfer/receiver.ts";
+import type { Landing, ReceiverOptions } from "../transfer/receiving-options.ts";
 import { type Segments, showPath, wireSegments } from "../files/names.ts";
 import { retrying, type RetryOptions } from "./retry.ts";
 import type { Session } from "./session.ts";

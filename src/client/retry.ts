@@ -1,4 +1,4 @@
-import { asSockError, SockError, STATUS } from "../errors.ts";
+import { asSockError, type SockError, STATUS } from "../errors.ts";
 import { sleep } from "./session.ts";
 
 export interface RetryOptions {
@@ -20,8 +20,9 @@ const LONGEST_PAUSE_MS = 10_000;
 export async function retrying<T>(
   attempt: () => Promise<T>,
   progress: () => number,
-  { retryMs, signal, onRetry }: RetryOptions,
+  options: RetryOptions,
 ): Promise<T> {
+  const { retryMs, signal } = options;
   let last = progress();
   let deadline = performance.now() + retryMs;
   let pause = FIRST_PAUSE_MS;
@@ -37,7 +38,7 @@ export async function retrying<T>(
         pause = FIRST_PAUSE_MS;
       } else if (first) throw thrown;
       if (!isPassing(error) || signal?.aborted === true || now + pause > deadline) throw thrown;
-      onRetry?.(error, pause);
+      options.onRetry?.(error, pause);
       await sleep(pause, signal);
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
     }

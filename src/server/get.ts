@@ -4,6 +4,7 @@ import { Outgoing } from "../files/outgoing.ts";
 import type { Get, WirePath } from "../protocol/file-messages.ts";
 import type { Item } from "../transfer/items.ts";
 import type { Outcome } from "../transfer/outcome.ts";
+import { Pace } from "../transfer/pace.ts";
 import { Sender } from "../transfer/sender.ts";
 import { treeItems } from "../transfer/tree-items.ts";
 import type { Session } from "./session.ts";
@@ -12,6 +13,7 @@ import type { Session } from "./session.ts";
 export async function answerGet(session: Session, request: Get): Promise<void> {
   session.require("get");
   const { channel, context } = session;
+  const { rate } = context.rails.options;
   const started = performance.now();
   let only: Outcome | undefined;
   let seen = 0;
@@ -20,6 +22,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     // whatever the client does about files that it has, it is its own
     onExists: "any",
     pool: context.pool,
+    pace: rate === undefined ? undefined : new Pace(rate),
     onOutcome: (outcome) => {
       only = outcome;
       seen += 1;
@@ -125,7 +128,7 @@ function looked(file: Outgoing): { length: number; mtimeUs: number; mode: number
   return { length, mtimeUs, mode, close: () => file.close() };
 }
 
-function withoutSlash<T extends string | Uint8Array>(path: T): string | Uint8Array {
+function withoutSlash(path: string | Uint8Array): string | Uint8Array {
   if (typeof path === "string") return path.replace(/\/$/, "");
   return path.at(-1) === 0x2f ? path.subarray(0, -1) : path;
 }

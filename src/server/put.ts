@@ -5,7 +5,10 @@ import { Parents } from "../files/parents.ts";
 import { StagedTree } from "../files/staging.ts";
 import type { Entry, Put } from "../protocol/file-messages.ts";
 import type { Outcome } from "../transfer/outcome.ts";
-import { type Landing, Receiver } from "../transfer/receiver.ts";
+import { Pace } from "../transfer/pace.ts";
+import { Receiver } from "../transfer/receiver.ts";
+import type { Landing } from "../transfer/receiving-options.ts";
+import type { Rails } from "./rails.ts";
 import type { Session } from "./session.ts";
 import type { Place } from "./shares.ts";
 
@@ -49,7 +52,7 @@ class PutConversation {
     if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
     if (request.atomic !== true) return new PutConversation(session, request, place, undefined);
     const { segments, into } = parseDestination(place.path);
-    if (!into || request.on_exists !== "replace") {
+    if (!into || context.rails.onExists(request.on_exists) !== "replace") {
       throw new SockError("policy", "only a folder that is replaced can change as one");
     }
     const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
@@ -67,7 +70,7 @@ class PutConversation {
     this.#live = staged?.live === undefined ? undefined : Parents.of(staged.live);
     this.#receiver = new Receiver(session.channel, {
       digest: request.digest,
-      onExists: request.on_exists,
+      onExists: context.rails.onExists(request.on_exists),
       verify: request.verify ?? false,
       sync: request.sync ?? false,
       checksum: request.checksum ?? false,
@@ -76,6 +79,10 @@ class PutConversation {
       mayCompare: session.allows("get"),
       pool: context.pool,
       owner: grant.hash,
+      minFree: context.rails.options.minFree,
+      maxFile: context.rails.options.maxFile,
+      pace: paceOf(context.rails),
+      admit: (length) => context.rails.admit(length),
       land: (entry) => this.#land(entry),
       onOutcome: (outcome) => this.#outcome(outcome),
       takeOver: (id, evict) => context.claims.take(id, { run, evict: () => this.#evict(evict) }),
@@ -142,6 +149,7 @@ class PutConversation {
   }
 
   #land(entry: Entry): Landing {
+    this.#session.context.rails.admitEntry(this.#seen);
     const { root, prefix, path: to } = this.#place;
     if (this.#staged !== undefined) return this.#landStaged(this.#staged, entry);
     const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
@@ -190,6 +198,10 @@ class PutConversation {
     const what = `${this.#request.to || "."}  ${files} files${more}`;
     this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
   }
+}
+
+function paceOf({ options }: Rails): Pace | undefined {
+  return options.rate === undefined ? undefined : new Pace(options.rate);
 }
 
 async function passOver(session: Session): Promise<void> {

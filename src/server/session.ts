@@ -10,6 +10,7 @@ import type { Connection } from "../transport/connection.ts";
 import type { Claims } from "./claims.ts";
 import type { Report } from "./events.ts";
 import type { Grant, Grants } from "./grants.ts";
+import type { Rails } from "./rails.ts";
 import type { Shares } from "./shares.ts";
 import { VERSION } from "../version.ts";
 
@@ -22,6 +23,7 @@ export interface ServerContext {
   readonly encoding: string | null;
   readonly pool: BlockPool;
   readonly claims: Claims;
+  readonly rails: Rails;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
@@ -84,7 +86,7 @@ export class Session {
       features: [FEATURE_ZSTD],
       platform: process.platform,
       name: hostname(),
-      caps: this.grant.kind === "enrol" ? [] : this.grant.caps.filter((cap) => ANSWERED.includes(cap)),
+      caps: this.grant.kind === "enrol" ? [] : this.grant.caps.filter((cap) => this.#answers(cap)),
       encoding: this.context.encoding,
       limits: { header: MAX_HEADER_BYTES, body: MAX_BODY_BYTES },
       key: this.grant.name,
@@ -145,7 +147,11 @@ export class Session {
   }
 
   allows(capability: string): boolean {
-    return this.grant.caps.includes(capability);
+    return this.grant.caps.includes(capability) && this.context.rails.answers(capability);
+  }
+
+  #answers(capability: string): boolean {
+    return ANSWERED.includes(capability) && this.context.rails.answers(capability);
   }
 
   /** One line for the owner. */
@@ -166,6 +172,12 @@ export class Session {
   /** Throws `capability` with the line that would allow it. */
   require(capability: string): void {
     if (this.allows(capability)) return;
+    if (!this.context.rails.answers(capability)) {
+      throw new SockError(
+        capability === "put" ? "read-only" : "policy",
+        `this server does not answer ${capability}`,
+      );
+    }
     const { name } = this.grant;
     throw new SockError(
       "capability",

@@ -17,6 +17,7 @@ import { reach } from "./reach.ts";
 import { Server } from "./serve.ts";
 import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
+import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
 import { sweepShares } from "./sweep.ts";
 import { removeStaleSockets } from "./unix-socket.ts";
 
@@ -29,6 +30,7 @@ export interface StartOptions {
   readonly hosts: readonly string[];
   readonly env: Record<string, string | undefined>;
   readonly report: Report;
+  readonly rails?: RailOptions;
 }
 
 export interface ServedFolder {
@@ -69,7 +71,9 @@ export async function startServer(options: StartOptions): Promise<Started> {
   const state = stateFolder(env, process.platform, homedir());
   const secret = env["SOCK_SERVE"];
   const wanted = options.listen.map((text) => parseAddress(text));
-  const folders = options.folders.length > 0 ? options.folders.map(parseFolder) : [defaultFolder(state)];
+  const rails = new Rails(options.rails ?? NO_RAILS);
+  const all = options.folders.length > 0 ? options.folders.map(parseFolder) : [defaultFolder(state)];
+  const folders = rails.options.readOnly ? all.map((folder) => ({ ...folder, writable: false })) : all;
   for (const folder of folders) checkFolder(folder);
   await removeStaleSockets(wanted);
   let identity: Identity;
@@ -92,6 +96,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       encoding: localeCharset(env),
       pool: new BlockPool(),
       claims: new Claims(),
+      rails,
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,
@@ -111,7 +116,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
     listening: server.addresses.map(formatAddress),
     reachedAt: addresses.map(formatAddress),
     private: named.length === 0 && reached.private,
-    answers: ANSWERED,
+    answers: ANSWERED.filter((cap) => rails.answers(cap)),
     folders: shares.list.map((share) => described(share)),
     state: stateless ? undefined : state,
     invite: (invitation) => issue(grants, identity, addresses.slice(0, 4), invitation),

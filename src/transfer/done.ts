@@ -1,12 +1,6 @@
 import { SockError } from "../errors.ts";
 import type { Done, OnExists } from "../protocol/file-messages.ts";
-import type { Pending } from "./sender.ts";
-
-/** What went out of a file. */
-export interface Sent {
-  readonly bytes: number;
-  readonly digest: string;
-}
+import type { Pending } from "./pending.ts";
 
 /** The receiver's word counts only where it fits what was asked and sent. Throws `protocol`, `differs`. */
 export function checkDone(done: Done, { item, sent, have }: Pending, onExists: OnExists | "any"): void {

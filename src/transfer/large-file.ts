@@ -54,6 +54,10 @@ export class LargeFile {
 
   async data(piece: Uint8Array, release?: () => void): Promise<void> {
     if (this.#receiving === undefined) throw new SockError("protocol", "data came before it was asked for");
+    const { maxFile } = this.#put.options;
+    if (maxFile !== undefined && this.#receiving.bytes + piece.length > maxFile) {
+      throw new SockError("too-large", `${this.#put.landing.shown}: longer than files may be there`);
+    }
     await this.#receiving.data(piece, release);
   }
 

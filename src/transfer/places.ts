@@ -1,12 +1,19 @@
+import { statfsSync } from "node:fs";
+import { SockError } from "../errors.ts";
 import type { Folder } from "../files/folder.ts";
 import { Parents } from "../files/parents.ts";
 import type { Root } from "../files/root.ts";
 import { SmallFiles } from "../files/small-file.ts";
 
+/** So much is written between two looks at the free space, bytes. */
+const ROOM_BYTES = 4 * 1024 * 1024;
+
 /** What one root needs while many files go into it. */
 export class Place {
   readonly root: Root;
   readonly parents: Parents;
+  /** Bytes that may be written before the free space is looked at again. */
+  #room = 0;
   /** One for each file system below the root. */
   readonly #small = new Map<string, { files: SmallFiles; holder: Folder | undefined }>();
 
@@ -24,6 +31,17 @@ export class Place {
     const files = new SmallFiles(holder ?? partials);
     this.#small.set(parent.mount, { files, holder });
     return files;
+  }
+
+  /** Throws `no-space` where fewer than `minFree` bytes would stay free; looked at once for each so many bytes. */
+  mustHaveSpace(folder: Folder, bytes: number, minFree: number): void {
+    this.#room -= bytes;
+    if (this.#room >= 0) return;
+    const { blocks, bavail, bsize } = statfsSync(folder.path());
+    // some network file systems say nothing
+    const free = blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+    if (free - bytes < minFree) throw new SockError("no-space", "too little space would stay free there");
+    this.#room = Math.min(ROOM_BYTES, free - bytes - minFree);
   }
 
   close(): void {

@@ -3,61 +3,16 @@
  * after another and answers each entry once, by `done` or `stop`. What it remembers does not grow with the tree.
  */
 import { asSockError, SockError } from "../errors.ts";
-import type { BlockPool } from "../files/blocks.ts";
 import { digestOf } from "../files/digest.ts";
-import type { Name } from "../files/names.ts";
-import type { Root } from "../files/root.ts";
-import type { Parents } from "../files/parents.ts";
 import { Slice } from "../files/slice.ts";
-import type { Digest, Entry, FileEntry, OnExists, SenderMessage } from "../protocol/file-messages.ts";
+import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
-import type { Pace } from "./pace.ts";
 import { Places } from "./places.ts";
+import type { ReceiverOptions } from "./receiving-options.ts";
 import { RecentPaths } from "./recent-paths.ts";
 import { putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
-
-/** Where an entry goes: below `root`, `segments` empty for the root itself. */
-export interface Landing {
-  readonly root: Root;
-  readonly segments: readonly Name[];
-  /** For people; not escaped. */
-  readonly shown: string;
-  /** `segments` is empty, and the root is what was asked for: it gets mode and time of the folder at the sender. */
-  readonly ownsRoot?: boolean;
-}
-
-export interface ReceiverOptions {
-  readonly digest: Digest;
-  readonly onExists: OnExists;
-  readonly verify: boolean;
-  readonly sync: boolean;
-  readonly checksum: boolean;
-  /** Nothing is changed; the answers say what would be. */
-  readonly dry: boolean;
-  /** The tree that what comes will take the place of as one; a file that is the same there needs not come. */
-  readonly live?: Parents | undefined;
-  /** The sender may learn whether a file that is there has the bytes that it names: it may read the file anyway. */
-  readonly mayCompare: boolean;
-  readonly pool: BlockPool;
-  /** Under whose name partial files are kept; without it nothing is. */
-  readonly owner: string | undefined;
-  /** Bytes that must stay free. */
-  readonly minFree?: number | undefined;
-  /** Throws what refuses the entry. */
-  land(entry: Entry): Landing;
-  /** Not wanted, and not told of. */
-  isLeftOut?(entry: Entry): boolean;
-  readonly pace?: Pace | undefined;
-  /** Throws where a file of this length is not allowed; bytes, null where unknown. */
-  admit?(length: number | null): void;
-  /** Waits for an older transfer of the same run to let the partial file of that name go. */
-  takeOver?(id: string, evict: () => Promise<void>): Promise<() => void>;
-  onOutcome?(outcome: Outcome): void;
-  /** Bytes that have come, of all files. */
-  onBytes?(bytes: number): void;
-}
 
 export interface Received {
   readonly body: Uint8Array | undefined;

@@ -1,6 +1,6 @@
 import { SockError } from "../errors.ts";
 import { MAX_REMEMBERED_PATHS } from "../protocol/constants.ts";
-import type { Landing } from "./receiver.ts";
+import type { Landing } from "./receiving-options.ts";
 
 /** The last paths that were written to in one transfer: two entries of one path are a mistake, and never "the last wins". */
 export class RecentPaths {

@@ -5,7 +5,7 @@ import type { Outgoing } from "../files/outgoing.ts";
 import { type ReadBlock, sendBlocks } from "../files/sending.ts";
 import { PROOF_BLOCK_BYTES, PROOFS_IN_FRAME, SMALL_FILE_BYTES } from "../protocol/constants.ts";
 import type { FileItem, StreamItem } from "./items.ts";
-import { type Pending, type Sender, sourceOf } from "./sender.ts";
+import { type Pending, type SenderOptions, sourceOf } from "./pending.ts";
 import type { Wire } from "./wire.ts";
 
 const HASH_BYTES = 8;
@@ -19,7 +19,7 @@ interface Whole {
 }
 
 /** Sends entry, digest and bytes in one frame. Returns the bytes. Throws `changed`, `not-found`, `permission`… */
-export function sendSmall(wire: Wire, { options }: Sender, pending: Pending, item: FileItem): number {
+export function sendSmall(wire: Wire, { options }: Owner, pending: Pending, item: FileItem): number {
   const { bytes, mtimeUs: mtime, mode } = readWhole(item);
   const digest = digestOf(options.digest, bytes);
   const { length } = bytes;
@@ -33,7 +33,7 @@ export function sendSmall(wire: Wire, { options }: Sender, pending: Pending, ite
 }
 
 /** The receiver has a file as long as this one: its digest is enough where they are the same. */
-export function offerSmall(wire: Wire, { options }: Sender, pending: Pending, item: FileItem): void {
+export function offerSmall(wire: Wire, { options }: Owner, pending: Pending, item: FileItem): void {
   const { bytes, mtimeUs: mtime, mode } = readWhole(item);
   pending.compared = true;
   pending.have = 0;
@@ -52,11 +52,11 @@ export function offerSmall(wire: Wire, { options }: Sender, pending: Pending, it
 /** Sends entry, what proves the beginning, the rest, and the end. Throws the wire's failure, and what the file ran into. */
 export async function sendLarge(
   wire: Wire,
-  sender: Sender,
+  sender: Owner,
   pending: Pending,
   item: FileItem | StreamItem,
 ): Promise<void> {
-  const { digest, pool, pace, onBytes } = sender.options;
+  const { digest, pool, pace } = sender.options;
   const file = item.kind === "file" ? item.open() : undefined;
   let digester = createDigester(digest, file?.length ?? null);
   try {
@@ -96,7 +96,7 @@ export async function sendLarge(
       },
     };
     const progress = (bytes: number): void => {
-      onBytes?.(bytes - last, item);
+      sender.options.onBytes?.(bytes - last, item);
       last = bytes;
     };
     const sent = await sendBlocks(read, digester, pool, sink, progress, start);
@@ -116,7 +116,7 @@ export async function sendLarge(
 /** Sends the hashes of what the receiver may have; ends early when it has heard enough. Returns the bytes that were hashed. */
 async function prove(
   wire: Wire,
-  { options }: Sender,
+  { options }: Owner,
   pending: Pending,
   read: ReadBlock,
   digester: Digester,
@@ -149,7 +149,7 @@ async function prove(
 }
 
 async function hashPrefix(
-  { options }: Sender,
+  { options }: Owner,
   read: ReadBlock,
   digester: Digester,
   length: number,
@@ -169,6 +169,12 @@ async function hashPrefix(
 
 function entryOf(pending: Pending, item: FileItem | StreamItem): { type: string; entry: number } {
   return { type: "entry", entry: pending.id, ...item.path, ...sourceOf(item) };
+}
+
+/** What the sending of one file needs of its sender. */
+interface Owner {
+  readonly options: SenderOptions;
+  proved(wire: Wire, pending: Pending): Promise<number>;
 }
 
 /** All bytes of a small file, of one version. */

@@ -4,55 +4,15 @@
  * entries without an answer, so that they can be sent again over another connection.
  */
 import { asSockError, type ErrorCode, SockError } from "../errors.ts";
-import type { BlockPool } from "../files/blocks.ts";
 import { Slice } from "../files/slice.ts";
 import { ENTRIES_IN_FLIGHT, SMALL_FILE_BYTES } from "../protocol/constants.ts";
-import type { Digest, Done, OnExists, ReceiverMessage } from "../protocol/file-messages.ts";
-import type { FileItem, Item, LinkItem, StreamItem } from "./items.ts";
-import { checkDone, type Sent } from "./done.ts";
+import type { Done, ReceiverMessage } from "../protocol/file-messages.ts";
+import type { Item } from "./items.ts";
+import { checkDone } from "./done.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
-import type { Pace } from "./pace.ts";
+import { type Node, type Pending, type SenderOptions, sourceOf } from "./pending.ts";
 import { offerSmall, sendLarge, sendSmall } from "./send-file.ts";
 import type { Wire } from "./wire.ts";
-
-export interface SenderOptions {
-  readonly digest: Digest;
-  /** What the receiver was asked to do; `any` where it is its own master. */
-  readonly onExists: OnExists | "any";
-  readonly pool: BlockPool;
-  readonly pace?: Pace | undefined;
-  onOutcome?(outcome: Outcome): void;
-  /** Bytes of files that went out, and what is sent now. */
-  onBytes?(bytes: number, item: FileItem | StreamItem): void;
-}
-
-/** A folder that entries are sent of. */
-interface Node {
-  readonly parent: Node | undefined;
-  readonly item: Extract<Item, { kind: "enter" }>;
-  /** Entries in it without an answer, folders included. */
-  open: number;
-  left: boolean;
-}
-
-/** An entry that has no answer yet. */
-export interface Pending {
-  readonly id: number;
-  readonly item: FileItem | StreamItem | LinkItem | Extract<Item, { kind: "enter" }>;
-  readonly node: Node | undefined;
-  readonly started: number;
-  /** Bytes that the receiver may have. */
-  have: number;
-  /** What went out, once all has. */
-  sent: Sent | undefined;
-  /** The receiver wants no more of it. */
-  answered: boolean;
-  again: boolean;
-  /** A small file's digest was offered. */
-  compared: boolean;
-  /** How many bytes the receiver has proved. */
-  from: number | undefined;
-}
 
 export class Sender {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
@@ -343,10 +303,6 @@ function sendSource(wire: Wire, source: number, is: "file" | "folder" | SockErro
     message,
     ...(hint === undefined ? {} : { hint }),
   });
-}
-
-export function sourceOf(item: { readonly source?: number }): { source?: number } {
-  return item.source === undefined ? {} : { source: item.source };
 }
 
 function kindOf(pending: Pending): Outcome["kind"] {

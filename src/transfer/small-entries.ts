@@ -17,7 +17,7 @@ import { linkOrCopy } from "../files/staging.ts";
 import type { FileEntry, FolderEntry, LinkEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Place } from "./places.ts";
-import type { Landing, ReceiverOptions } from "./receiver.ts";
+import type { Landing, ReceiverOptions } from "./receiving-options.ts";
 
 /** One entry and all that it needs. */
 export interface Put {
@@ -89,6 +89,7 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
         ? undefined
         : (settled(put, existing, entry) ?? alike(put, entry, parent, name, existing));
     if (kept !== undefined) return kept;
+    if (options.minFree !== undefined) place.mustHaveSpace(parent, bytes.length, options.minFree);
     const { mode, mtime: mtimeUs } = entry;
     const placed = place
       .smallFiles(parent)

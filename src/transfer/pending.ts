@@ -1,0 +1,55 @@
+/** What a sender knows of an entry on its way. */
+import type { BlockPool } from "../files/blocks.ts";
+import type { Digest, OnExists } from "../protocol/file-messages.ts";
+import type { FileItem, Item, LinkItem, StreamItem } from "./items.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Pace } from "./pace.ts";
+
+export interface SenderOptions {
+  readonly digest: Digest;
+  /** What the receiver was asked to do; `any` where it is its own master. */
+  readonly onExists: OnExists | "any";
+  readonly pool: BlockPool;
+  readonly pace?: Pace | undefined;
+  onOutcome?(outcome: Outcome): void;
+  /** Bytes of files that went out, and what is sent now. */
+  onBytes?(bytes: number, item: FileItem | StreamItem): void;
+}
+
+/** A folder that entries are sent of. */
+export interface Node {
+  readonly parent: Node | undefined;
+  readonly item: Extract<Item, { kind: "enter" }>;
+  /** Entries in it without an answer, folders included. */
+  open: number;
+  left: boolean;
+}
+
+/** An entry that has no answer yet. */
+export interface Pending {
+  readonly id: number;
+  readonly item: FileItem | StreamItem | LinkItem | Extract<Item, { kind: "enter" }>;
+  readonly node: Node | undefined;
+  readonly started: number;
+  /** Bytes that the receiver may have. */
+  have: number;
+  /** What went out, once all has. */
+  sent: Sent | undefined;
+  /** The receiver wants no more of it. */
+  answered: boolean;
+  again: boolean;
+  /** A small file's digest was offered. */
+  compared: boolean;
+  /** How many bytes the receiver has proved. */
+  from: number | undefined;
+}
+
+/** What went out of a file. */
+export interface Sent {
+  readonly bytes: number;
+  readonly digest: string;
+}
+
+export function sourceOf(item: { readonly source?: number }): { source?: number } {
+  return item.source === undefined ? {} : { source: item.source };
+}
