@@ -88,6 +88,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
     },
     onBytes: (count) => options.onBytes?.(count),
   });
+  session.pack(compress);
   channel.send({ type: "get", paths, digest, links, compress, fresh: options.fresh() });
   try {
     for (;;) {

@@ -82,8 +82,19 @@ async function once(
 ): Promise<void> {
   session.require("put");
   const { channel } = session;
-  const { digest, onExists, verify, sync, checksum, dry, atomic } = options;
-  channel.send({ type: "put", to, digest, on_exists: onExists, verify, sync, checksum, dry, atomic });
+  const { digest, onExists, verify, sync, checksum, dry, atomic, compress } = options;
+  channel.send({
+    type: "put",
+    to,
+    digest,
+    on_exists: onExists,
+    verify,
+    sync,
+    checksum,
+    dry,
+    atomic,
+    compress,
+  });
   session.pack(options.compress);
   const line = new Line(channel);
   const { promise: ready, resolve, reject } = Promise.withResolvers<boolean>();

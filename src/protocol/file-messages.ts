@@ -53,6 +53,8 @@ export type Put = {
   readonly dry?: boolean;
   /** The folder `to` changes as one, at the end. */
   readonly atomic?: boolean;
+  /** When the answers are packed. */
+  readonly compress?: Compress;
 };
 /** Server: entries may come; `fresh` when there is nothing to compare them with. */
 export type Ready = { readonly type: "ready"; readonly fresh: boolean };
@@ -203,6 +205,12 @@ export const fileRequestReaders: Readers<Put | Finish | Get> = {
     ...optional(h, "checksum", bool, (checksum) => ({ checksum })),
     ...optional(h, "dry", bool, (dry) => ({ dry })),
     ...optional(h, "atomic", bool, (atomic) => ({ atomic })),
+    ...optional(
+      h,
+      "compress",
+      (f, key) => oneOf(f, key, COMPRESS),
+      (compress) => ({ compress }),
+    ),
   }),
   finish: () => ({ type: "finish" }),
   get: (h) => ({

@@ -92,6 +92,7 @@ class PutConversation {
   async run(): Promise<void> {
     const { channel } = this.#session;
     try {
+      channel.pack(this.#session.packs && this.#request.compress !== "never" ? "auto" : "never");
       channel.send({ type: "ready", fresh: this.#fresh() });
       for (;;) {
         const { message, frame } = await this.#session.next();

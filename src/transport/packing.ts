@@ -15,6 +15,8 @@ const WINDOW_MS = 250;
 const FAST = 40_000_000;
 /** With so much waiting for the line, there is time to compress, bytes. */
 const WAITING = 64 * 1024;
+/** Where nothing waits, and more than this a second goes in, compressing is what holds it up, bytes. */
+const HURRIED = 60_000_000;
 /** Less than this is sent as it is, bytes. */
 const LEAST = 512;
 /** The beginning of a piece that tells whether it can be compressed, bytes. */
@@ -30,6 +32,9 @@ export class Packer {
   readonly #clock: () => number;
   #since: number;
   #taken = 0;
+  #given = 0;
+  /** Bytes a second that came to be packed. */
+  #input = 0;
   /** Bytes a second; undefined as long as nobody knows. */
   #rate: number | undefined;
   #skip = 0;
@@ -43,6 +48,7 @@ export class Packer {
 
   /** Whether bytes like these are to be packed. `taken` and `waiting` are the line's bytes so far, sent and not. */
   mayPack(bytes: Uint8Array, taken: number, waiting: number): boolean {
+    this.#given += bytes.length;
     if (bytes.length < LEAST) return false;
     if (!this.#always && !this.#isSlow(taken, waiting)) return false;
     if (this.#skip > 0) {
@@ -72,11 +78,14 @@ export class Packer {
     const passed = now - this.#since;
     if (passed >= WINDOW_MS) {
       this.#rate = ((taken - this.#taken) / passed) * 1000;
+      this.#input = (this.#given / passed) * 1000;
       this.#since = now;
       this.#taken = taken;
+      this.#given = 0;
     }
+    // what the kernel takes at first says nothing about the line: until it is known to be fast, it may be slow
     if (this.#rate === undefined) return true;
-    return this.#rate < FAST && waiting >= WAITING;
+    return this.#rate < FAST && (waiting >= WAITING || this.#input < HURRIED);
   }
 }
 

@@ -45,6 +45,23 @@ export function timed(command: readonly string[], env: Record<string, string> = 
   return seconds;
 }
 
+/** stdout of a run beside which the event loop goes on; throws with stderr where it fails. */
+export async function run(command: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const child = Bun.spawn([...command], {
+    env: { ...process.env, PATH: searchPath(), ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  const status = await child.exited;
+  if (status !== 0) throw new Error(`${command.join(" ")}: status ${status}: ${stderr}`);
+  return stdout;
+}
+
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
@@ -99,7 +116,7 @@ export async function answers(port: number): Promise<boolean> {
 export async function sockServer(
   folder: string,
   env: Record<string, string> = {},
-): Promise<Running & { home: string }> {
+): Promise<Running & { home: string; port: number }> {
   const home = join(folder, "sock-home");
   const served = join(folder, "served");
   mkdirSync(served, { recursive: true });
@@ -110,7 +127,7 @@ export async function sockServer(
     () => answers(port),
     own,
   );
-  return { ...server, home };
+  return { ...server, home, port };
 }
 
 /** sshd on a free port for this user, with a key made for it; undefined where there is no sshd. */
