@@ -8,10 +8,7 @@ import { join, relative } from "node:path";
 import { MAX_BESIDE, PARTIAL_FOLDER } from "../protocol/constants.ts";
 import type { Folder } from "./folder.ts";
 import type { Name, Segments } from "./names.ts";
-import { openPartialFolder } from "./partials.ts";
-
-/** Notes have names that begin so; what they hold is the path below the root. */
-export const NOTE_PREFIX = "beside-";
+import { NOTE_PREFIX, openPartialFolder } from "./partials.ts";
 
 export class Beside {
   readonly #top: Folder;

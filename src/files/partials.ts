@@ -16,6 +16,8 @@ import type { Root } from "./root.ts";
 
 /** Trees that are on their way as one have names that begin so. */
 export const STAGED_PREFIX = "tree-";
+/** Notes of other folders of partial files have names that begin so. */
+export const NOTE_PREFIX = "beside-";
 
 /** A file that is open for writing and reading, 0600, under a name that nobody can guess. */
 export interface Partial {
@@ -101,6 +103,19 @@ function ownedBytes(fd: number, path: string): number | undefined {
   // published or removed by its last owner between our two calls, or a link to a file of somebody's
   if (there?.ino !== stat.ino || !stat.isFile() || stat.nlink !== 1) return undefined;
   return stat.size;
+}
+
+/** Whether partial files lie in the folder of that path, or may. */
+export function holdsPartials(path: string): boolean {
+  try {
+    using names = fs.opendirSync(`${path}/${PARTIAL_FOLDER}`, { bufferSize: 4 });
+    for (let one = names.readSync(); one !== null; one = names.readSync()) {
+      if (!one.name.startsWith(NOTE_PREFIX)) return true;
+    }
+    return false;
+  } catch (thrown) {
+    return errnoOf(thrown) !== "ENOENT";
+  }
 }
 
 export function openPartialFolder(holder: Folder): Folder {

@@ -13,7 +13,7 @@ import { fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { absoluteNames, linkSteps, type Step, UP } from "./links.ts";
 import { checkName, isReserved, type Name, type Segments, showPath, wireSegments } from "./names.ts";
-import { removeEmptyPartialFolder } from "./partials.ts";
+import { holdsPartials, removeEmptyPartialFolder } from "./partials.ts";
 import { unlocked } from "./publish.ts";
 
 export interface RootOptions {
@@ -141,8 +141,12 @@ export class Root {
     }
   }
 
-  /** True where there is nothing at `segments`, or a folder with nothing in it that a peer can see. */
-  isEmptyFolder(segments: Segments): boolean {
+  /**
+   * True where there is nothing at `segments`, or a folder with nothing in it that a peer can see; and no partial file waits
+   * that could be gone on with.
+   */
+  isFresh(segments: Segments): boolean {
+    if (holdsPartials(this.partials.path())) return false;
     try {
       const folder = this.openFolder(segments, { create: false });
       try {
@@ -151,7 +155,7 @@ export class Root {
         for (let one = names.readSync(); one !== null; one = names.readSync()) {
           if (!isReserved(one.name)) return false;
         }
-        return true;
+        return !holdsPartials(folder.path());
       } finally {
         folder.close();
       }

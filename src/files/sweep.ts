@@ -2,11 +2,10 @@
 import * as fs from "node:fs";
 import { MAX_PARTIALS, PARTIAL_FOLDER, PARTIAL_TTL_MS } from "../protocol/constants.ts";
 import { tryLock } from "../os/native.ts";
-import { NOTE_PREFIX } from "./beside.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import type { Name } from "./names.ts";
-import { removeEmptyPartialFolder } from "./partials.ts";
+import { NOTE_PREFIX, removeEmptyPartialFolder } from "./partials.ts";
 import { removeTree } from "./remove-tree.ts";
 import type { Root } from "./root.ts";
 import { Slice } from "./slice.ts";
