@@ -1,5 +1,6 @@
 /** argv -> run -> exit code. The only process.exit, the only catch-all. */
 import { Json } from "./cli/json.ts";
+import { Signals } from "./cli/signals.ts";
 import { outputOptions, prepare } from "./cli/run.ts";
 import { Ui } from "./cli/ui.ts";
 import { asSockError, SockError, STATUS } from "./errors.ts";
@@ -13,8 +14,9 @@ const json = new Json(ui, options.json);
 const abort = new AbortController();
 let leaving = false;
 
-process.on("SIGINT", () => stop(new SockError("interrupted", "interrupted")));
-process.on("SIGTERM", () => stop(new SockError("terminated", "terminated")));
+const signals = new Signals();
+process.on("SIGINT", () => signals.came("SIGINT") || stop(new SockError("interrupted", "interrupted")));
+process.on("SIGTERM", () => signals.came("SIGTERM") || stop(new SockError("terminated", "terminated")));
 process.on("uncaughtException", (error) => void leave(1, asSockError(error)));
 process.on("unhandledRejection", (error) => void leave(1, asSockError(error)));
 ui.stdout.onFailure = (failure) => abort.abort(outputError(failure));
@@ -22,13 +24,16 @@ ui.stdout.onFailure = (failure) => abort.abort(outputError(failure));
 void main();
 
 async function main(): Promise<void> {
+  let failureStatus: number | undefined;
   try {
     const run = await prepare(process.argv.slice(2), process.env, ui, json);
     if (run.timeoutMs !== undefined) setTimeout(giveUp, run.timeoutMs).unref();
-    await leave(await run.start(abort.signal));
+    ({ failureStatus } = run);
+    await leave(await run.start(abort.signal, signals));
   } catch (thrown) {
     const error = cause(thrown);
-    await leave(error.status, error);
+    const bySignal = error.status === STATUS.interrupted || error.status === STATUS.terminated;
+    await leave(bySignal ? error.status : (failureStatus ?? error.status), error);
   }
 }
 
@@ -57,7 +62,7 @@ async function leave(status: number, error?: SockError): Promise<never> {
   leaving = true;
   ui.clearLive();
   await ui.stdout.drain();
-  if (ui.stdout.failure === undefined) json.finish(status, error);
+  if (ui.stdout.failure === undefined) json.finish(error?.status ?? status, error);
   if (error !== undefined && !isClosedPipe(ui.stdout.failure)) ui.error(error);
   await ui.drain();
   const failure = ui.stdout.failure;

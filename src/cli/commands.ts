@@ -11,6 +11,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["put", () => import("./put.ts")],
   ["get", () => import("./get.ts")],
   ["ls", () => import("./ls.ts")],
+  ["shell", () => import("./shell.ts")],
   ["echo", () => import("./echo.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],

@@ -2,6 +2,7 @@
 import { SockError } from "../errors.ts";
 import { findVerb } from "./commands.ts";
 import type { Json } from "./json.ts";
+import type { Signals } from "./signals.ts";
 import type { Ui, UiOptions } from "./ui.ts";
 import { type Context, GLOBAL_ARGS, type Values, type Verb } from "./verb.ts";
 import { VERSION } from "../version.ts";
@@ -9,7 +10,9 @@ import { VERSION } from "../version.ts";
 /** One run, made ready: nothing has happened yet but the check of its words. */
 export interface Run {
   timeoutMs: number | undefined;
-  start(signal: AbortSignal): Promise<number>;
+  /** Status of every failure of our own, where statuses are another's; see `VerbDef.failureStatus`. */
+  failureStatus: number | undefined;
+  start(signal: AbortSignal, signals: Signals): Promise<number>;
 }
 
 /** Words that set up the output must count before the rest is known to be right: an error respects -q and --json too. */
@@ -79,8 +82,9 @@ function running(
   };
   return {
     timeoutMs: duration(values["timeout"]),
-    start: async (signal) => {
-      const full: Context = { ...context, signal };
+    failureStatus: verb.failureStatus,
+    start: async (signal, signals) => {
+      const full: Context = { ...context, signal, signals };
       const status = await verb.run(full, values);
       if (status === undefined && signal.aborted) throw signal.reason;
       return status ?? 0;
@@ -99,6 +103,7 @@ function helping(ui: Ui, json: Json, text: () => Promise<string>): Run {
 function plain(show: () => Promise<unknown>): Run {
   return {
     timeoutMs: undefined,
+    failureStatus: undefined,
     start: async () => {
       await show();
       return 0;

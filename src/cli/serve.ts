@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { SockError, STATUS } from "../errors.ts";
+import { DEFAULT_ALLOW } from "../server/invite.ts";
 import type { ServerEvent } from "../server/events.ts";
 import { type Started, startServer } from "../server/start.ts";
 import { escapeForDisplay } from "../text/escape.ts";
@@ -52,6 +53,8 @@ const args = {
     valueHint: "BYTES",
     description: "each client's files, bytes a second",
   },
+  shell: { type: "boolean", description: "run programs for those whose keys allow it, as this user" },
+  "allow-root": { type: "boolean", description: "with --shell: even as root" },
   "join-file": {
     type: "string",
     valueHint: "FILE",
@@ -76,6 +79,13 @@ export default defineVerb({
   },
   args,
   async run(context, given) {
+    if (given.shell && !given["allow-root"] && process.geteuid?.() === 0) {
+      throw new SockError(
+        "policy",
+        "as root every key that allows shell would be root here",
+        "run it as a user of its own, or add --allow-root",
+      );
+    }
     const show = (event: ServerEvent): void => log(context, event);
     const started = await startServer({
       folders: given.folders,
@@ -91,6 +101,7 @@ export default defineVerb({
         minFree: given["min-free"],
         maxEntries: given["max-entries"],
         rate: given.rate,
+        shell: given.shell,
       },
     });
     try {
@@ -117,12 +128,12 @@ function announceCode(context: Context, given: Args<typeof args>, started: Start
       throw new SockError("usage", "with SOCK_SERVE there is no other code", "its half is SOCK_JOIN");
   } else if (json.enabled) {
     const forRun = { direct: true, forRun: true, name: "serve-json", ttlMs: null };
-    line = started.invite({ ...forRun, allow: ALLOW, cidr: [] }).code;
+    line = started.invite({ ...forRun, allow: allowed(given), cidr: [] }).code;
   } else if (file === undefined && ui.terminal && !context.quiet) {
-    line = started.invite({ direct: false, allow: ALLOW, cidr: [] }).code;
+    line = started.invite({ direct: false, allow: allowed(given), cidr: [] }).code;
   }
   if (file !== undefined) {
-    const { code } = started.invite({ direct: false, allow: ALLOW, cidr: [] });
+    const { code } = started.invite({ direct: false, allow: allowed(given), cidr: [] });
     rmSync(file, { force: true });
     writeFileSync(file, `${code}\n`, { mode: 0o600, flag: "wx" });
   }
@@ -153,7 +164,9 @@ function announceCode(context: Context, given: Args<typeof args>, started: Start
   }
 }
 
-const ALLOW = ["echo", "udp", "chat", "put", "get", "ls"];
+function allowed({ shell }: Args<typeof args>): string[] {
+  return [...DEFAULT_ALLOW, ...(shell ? ["exec", "shell"] : [])];
+}
 
 function screen(started: Started): string[] {
   const wide = Math.max(...started.folders.map((folder) => folder.name.length));

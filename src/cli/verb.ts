@@ -1,6 +1,7 @@
 /** The shape of a command: words about it, its arguments in citty's terms (and a little more), and what it runs. */
 import type { ArgsDef, BooleanArgDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
 import type { Json } from "./json.ts";
+import type { Signals } from "./signals.ts";
 import type { Ui } from "./ui.ts";
 import type { ValueKind } from "./values.ts";
 
@@ -50,6 +51,8 @@ export interface Context {
   readonly verbose: number;
   /** Aborted by SIGINT, SIGTERM, `--timeout` and a closed stdout; its reason is the SockError of it. */
   readonly signal: AbortSignal;
+  /** For verbs that hand signals on. */
+  readonly signals: Signals;
   /** `--connect-timeout`, ms; undefined where not given. */
   readonly connectTimeoutMs: number | undefined;
   /** `--ready`: how long to wait for a server that is not there yet, ms. */
@@ -72,6 +75,8 @@ export interface VerbDef<T extends ArgDefs = ArgDefs> {
   args: T;
   /** The words after `--` are somebody else's (a remote command's): they come as `words`, not as positionals. */
   words?: boolean;
+  /** Its statuses are a remote command's: every failure of our own has this one. */
+  failureStatus?: number;
   /** The status (STATUS, or a remote command's own), or nothing for 0; failures are thrown as SockError. */
   run(context: Context, args: Args<T>): Promise<number | void> | number | void;
 }
@@ -81,6 +86,7 @@ export interface Verb {
   meta: VerbDef["meta"];
   args: ArgDefs;
   words: boolean;
+  failureStatus: number | undefined;
   /** `values` have been made by `readArgs` from this verb's own `args`. */
   run(context: Context, values: Values): Promise<number | void>;
 }
@@ -90,6 +96,7 @@ export function defineVerb<const T extends ArgDefs>(definition: VerbDef<T>): Ver
     meta: definition.meta,
     args: definition.args,
     words: definition.words ?? false,
+    failureStatus: definition.failureStatus,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- readArgs makes each value as ValueOfArg computes its type
     run: async (context, values) => definition.run(context, values as unknown as Args<T>),
   };

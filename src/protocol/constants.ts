@@ -134,3 +134,16 @@ export const MAX_RENAMES = 1_000;
 export const MAX_FREE_BLOCKS = 32;
 /** Threads for hashes, at most. */
 export const MAX_DIGEST_WORKERS = 4;
+
+// remote commands
+/** Bytes of one stream that may be on their way to their reader. */
+export const STREAM_CREDIT = 1 * MiB;
+/** Longest words of a command, with the zero byte after each, bytes (Linux takes 2 MiB in all). */
+export const MAX_ARGV_BYTES = 2 * MiB;
+/** Most words of one command. */
+export const MAX_ARGV = 100_000;
+/** Most variables that a client may set, and longest value, characters. */
+export const MAX_ENV = 200;
+export const MAX_ENV_TEXT = 32_000;
+/** After the end of a command its outputs may stay open, and silent, for this long, ms. */
+export const HELD_OPEN_MS = 300;

@@ -39,6 +39,12 @@ import {
   type SenderMessage,
   type Source,
 } from "./file-messages.ts";
+import {
+  type ExecRequest,
+  execRequestReaders,
+  type ExecResponse,
+  execResponseReaders,
+} from "./exec-messages.ts";
 import type { Header } from "./json.ts";
 import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
 
@@ -92,8 +98,9 @@ export type Enrolled = {
 export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
-export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls;
-export type ServerMessage = Common | ServerHello | Enrolled | Ready | Source | Result | Item | Closing;
+export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest;
+export type ServerMessage =
+  Common | ServerHello | Enrolled | Ready | Source | Result | Item | Closing | ExecResponse;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -115,6 +122,7 @@ const client: Readers<ClientMessage> = {
   enrol: (h) => ({ type: "enrol", spki: base64(h, "spki", MAX_SPKI_TEXT), name: str(h, "name", MAX_WORD) }),
   ...fileRequestReaders,
   ls: readLs,
+  ...execRequestReaders,
 };
 
 const server: Readers<ServerMessage> = {
@@ -141,6 +149,7 @@ const server: Readers<ServerMessage> = {
   }),
   ...fileResponseReaders,
   item: readItem,
+  ...execResponseReaders,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

@@ -3,6 +3,7 @@ import type { Frame } from "../protocol/frame.ts";
 import type { ClientMessage } from "../protocol/messages.ts";
 import { answerEcho } from "./echo.ts";
 import { answerEnrol } from "./enrol.ts";
+import { answerExec } from "./exec.ts";
 import { answerGet } from "./get.ts";
 import { answerLs } from "./ls.ts";
 import { answerPut } from "./put.ts";
@@ -53,6 +54,9 @@ async function dispatch(session: Session, message: ClientMessage, frame: Frame):
     case "ls":
       session.require("ls");
       await answerLs(session, message);
+      return;
+    case "exec":
+      await answerExec(session, message);
       return;
     default:
       throw new SockError("protocol", `${message.type} is not a request`);

@@ -15,6 +15,8 @@ export interface RailOptions {
   readonly maxEntries: number | undefined;
   /** Bytes a second of each client's files, either way. */
   readonly rate: number | undefined;
+  /** Programs may be run, by keys that allow it. */
+  readonly shell: boolean;
 }
 
 export const NO_RAILS: RailOptions = {
@@ -25,6 +27,7 @@ export const NO_RAILS: RailOptions = {
   minFree: undefined,
   maxEntries: undefined,
   rate: undefined,
+  shell: false,
 };
 
 export class Rails {
@@ -39,7 +42,8 @@ export class Rails {
 
   /** Whether the verbs of a capability are answered at all. */
   answers(capability: string): boolean {
-    const { readOnly, writeOnly } = this.options;
+    const { readOnly, writeOnly, shell } = this.options;
+    if (capability === "shell" || capability === "exec") return shell;
     if (capability === "put") return !readOnly;
     return !writeOnly || (capability !== "get" && capability !== "ls");
   }

@@ -27,7 +27,7 @@ export interface ServerContext {
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
-export const ANSWERED: readonly string[] = ["echo", "put", "get", "ls"];
+export const ANSWERED: readonly string[] = ["echo", "put", "get", "ls", "exec", "shell"];
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 

@@ -22,8 +22,11 @@ const REFUSED_MS = 2000;
 /** A frame; of one whose body is a stretch of a stream, `release` gives the body's memory back. */
 export type ReceivedFrame = Frame & { readonly release?: () => void };
 
+/** Frames whose bodies are a stretch of a stream. */
+const STREAMS: ReadonlySet<string> = new Set(["data", "in", "out", "err"]);
+
 function isStream(header: Header): boolean {
-  return header.type === "data";
+  return STREAMS.has(header.type);
 }
 
 /** Frames over a connection: the codec, backpressure by what was not yet asked for, and the proof of life. */

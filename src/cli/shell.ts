@@ -1,0 +1,162 @@
+import {
+  exec,
+  type Exit,
+  type RunningExec,
+  SHELLS,
+  type ShellName,
+  type SignalName,
+} from "../client/exec.ts";
+import { resolveHost } from "../client/hosts.ts";
+import { Session } from "../client/session.ts";
+import { splitTarget } from "../client/target.ts";
+import { SockError } from "../errors.ts";
+import { sessionOptions } from "./session-options.ts";
+import { signalStatus } from "./signal-status.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+/** Status of everything that failed on our side, as ssh has it. */
+const OWN_FAILURE = 255;
+/** Variables that go along without being asked for. */
+const PASSED = /^(LANG|LC_[A-Z]+)$/;
+
+const args = {
+  host: { type: "positional", required: false, description: "a joined name; left out: the default host" },
+  line: { type: "string", alias: "c", valueHint: "LINE", description: "a line for the shell there" },
+  with: { type: "string", valueHint: "SHELL", description: `the shell for -c: ${SHELLS.join(", ")}` },
+  cwd: { type: "string", valueHint: "DIR", description: "where it runs (the home of the user who serves)" },
+  env: { type: "string", repeat: true, valueHint: "K=V", description: "sets a variable there" },
+  "no-stdin": { type: "boolean", alias: "n", description: "its stdin is empty" },
+  detach: { type: "boolean", description: "it goes on when this end is gone" },
+  "max-output": {
+    type: "string",
+    kind: "bytes",
+    valueHint: "BYTES",
+    description: "end it when it has written so much",
+  },
+} as const;
+
+export default defineVerb({
+  meta: {
+    name: "shell",
+    summary: "run a command on a server: its streams, its status",
+    usage: ["shell [HOST] -- CMD ARG...", "shell [HOST] -c LINE"],
+    examples: [
+      { line: "sock shell web1 -- systemctl restart app", does: "runs it, without a shell in between" },
+      { line: "sock shell web1 -c 'df -h | tail -1'", does: "a line for the shell there" },
+      { line: "pg_dump app | sock shell web1 -- psql app", does: "stdin goes along" },
+    ],
+    more: [
+      "The status is the command's own, 128 and the number for one that a signal ended, 255 where it could not be run or its end is unknown.",
+      "Ctrl-C goes to the command; the second one ends it.",
+      "The server has to allow it: sock serve --shell, and a key with shell or exec.",
+    ],
+  },
+  args,
+  words: true,
+  failureStatus: OWN_FAILURE,
+  async run(context, given) {
+    const words = given.line === undefined ? given.words : [given.line];
+    if (given.line !== undefined && given.words !== undefined) {
+      throw new SockError("usage", "a command after -- and a line by -c exclude each other");
+    }
+    if (words === undefined || words.length === 0) {
+      throw new SockError("usage", "which command?", "sock shell HOST -- CMD, or -c LINE");
+    }
+    const host = resolveHost(hostName(given.host), context.env);
+    const session = await Session.open(host, sessionOptions(context));
+    let release: (() => void) | undefined;
+    try {
+      if (!session.server.caps.includes("shell")) session.require("exec");
+      const exit = await exec(session, request(context, given, words), {
+        input: given["no-stdin"] ? undefined : Bun.stdin.stream(),
+        output: async (stream, bytes) => show(context, stream, bytes),
+        onBegun: (run) => {
+          release = context.signals.take(passOn(run));
+        },
+      });
+      return told(context, exit);
+    } finally {
+      release?.();
+      session.close();
+    }
+  },
+});
+
+function hostName(word: string | undefined): string | undefined {
+  if (word === undefined) return undefined;
+  const target = splitTarget(word);
+  if (target.kind === "word") return target.word;
+  if (target.kind === "remote" && target.path === "") return target.host;
+  throw new SockError("usage", `${JSON.stringify(word)} is no host`, "sock shell HOST -- CMD");
+}
+
+type Given = Args<typeof args>;
+
+function request(context: Context, given: Given, words: readonly string[]): Parameters<typeof exec>[1] {
+  return {
+    words,
+    shell: given.line === undefined ? undefined : shellName(given.with ?? "auto"),
+    cwd: given.cwd,
+    env: environment(context, given.env),
+    detach: given.detach,
+    maxOutput: given["max-output"],
+  };
+}
+
+function shellName(text: string): ShellName {
+  const found = SHELLS.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new SockError("usage", `--with: ${JSON.stringify(text)} is not known`, `one of ${SHELLS.join(", ")}`);
+}
+
+function environment({ env }: Context, pairs: readonly string[]): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && PASSED.test(name)) all[name] = value;
+  }
+  for (const pair of pairs) {
+    const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(pair);
+    if (match === null) throw new SockError("usage", `--env ${JSON.stringify(pair)}: K=V is meant`);
+    all[match[1] ?? ""] = match[2] ?? "";
+  }
+  return all;
+}
+
+async function show({ json, ui }: Context, stream: "out" | "err", bytes: Uint8Array): Promise<void> {
+  if (json.enabled) {
+    const name = stream === "out" ? "stdout" : "stderr";
+    json.emit({ type: "output", stream: name, ...textOrBase64(bytes) });
+    await ui.stdout.drain();
+    return;
+  }
+  const output = stream === "out" ? ui.stdout : ui.stderr;
+  await output.write(bytes);
+  await output.drain();
+  if (output.failure !== undefined) throw output.failure;
+}
+
+function textOrBase64(bytes: Uint8Array): { text: string } | { data64: string } {
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    return { data64: bytes.toBase64() };
+  }
+}
+
+/** The command gets our signals; a second SIGINT ends it, whatever it does with the first. */
+function passOn(run: RunningExec): (name: SignalName) => void {
+  let interrupts = 0;
+  return (name) => {
+    if (name === "SIGINT") interrupts += 1;
+    run.signal(name === "SIGINT" && interrupts > 1 ? "SIGKILL" : name);
+  };
+}
+
+function told({ json, ui }: Context, { status, signal, out, err, held_open: heldOpen, over }: Exit): number {
+  json.result({ remote_status: status, signal, stdout_bytes: out, stderr_bytes: err, held_open: heldOpen });
+  if (over) {
+    throw new SockError("too-large", "the command wrote more than --max-output and was ended");
+  }
+  if (signal !== null) ui.debug(`ended by ${signal}`);
+  return status ?? signalStatus(signal);
+}

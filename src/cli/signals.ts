@@ -1,0 +1,23 @@
+/** Signals that a verb takes care of itself while it can: a remote command gets them in our place. */
+export type CaughtSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+export class Signals {
+  #taker: ((name: CaughtSignal) => void) | undefined;
+  readonly #hangup = (): void => void this.came("SIGHUP");
+
+  /** True where a verb has taken it. */
+  came(name: CaughtSignal): boolean {
+    this.#taker?.(name);
+    return this.#taker !== undefined;
+  }
+
+  /** From now on they are the taker's, until what comes back is called. */
+  take(taker: (name: CaughtSignal) => void): () => void {
+    this.#taker = taker;
+    process.on("SIGHUP", this.#hangup);
+    return () => {
+      this.#taker = undefined;
+      process.off("SIGHUP", this.#hangup);
+    };
+  }
+}

@@ -1,0 +1,241 @@
+/** One remote command: its request, its streams both ways, and its end. */
+import { asSockError, SockError } from "../errors.ts";
+import { Child, type Ended } from "../os/child.ts";
+import { HELD_OPEN_MS, MAX_ARGV, MAX_BODY_BYTES, STREAM_CREDIT } from "../protocol/constants.ts";
+import type { Credit as CreditMessage, Exec } from "../protocol/exec-messages.ts";
+import type { ReceivedFrame } from "../transport/channel.ts";
+import { Consumed, Credit } from "../transport/credit.ts";
+import { type Program, programOf } from "./programs.ts";
+import type { Session } from "./session.ts";
+
+/** Longest part of a command that the owner's log shows, characters. */
+const SHOWN = 200;
+
+/** Answers `exec`: throws what refuses it before anything runs; then it ends with `exit`. */
+export async function answerExec(session: Session, request: Exec): Promise<void> {
+  const started = performance.now();
+  const words = await readWords(session, request.bytes);
+  const shown = words.join(" ").slice(0, SHOWN);
+  try {
+    const program = programOf(session, request, words);
+    const command = new Command(session, request, program);
+    const { bytes, outcome } = await command.run();
+    session.report("exec", shown, bytes, started, outcome);
+  } catch (thrown) {
+    if (thrown instanceof SockError && session.channel.failure === undefined) {
+      session.report("exec", shown, 0, started, thrown.code);
+      const { code, message, hint } = thrown;
+      session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
+      await passOver(session);
+      return;
+    }
+    throw thrown;
+  }
+}
+
+/** The words of a command, each ended by a zero byte. Throws `protocol`. */
+async function readWords(session: Session, bytes: number): Promise<string[]> {
+  const all = new Uint8Array(bytes);
+  for (let at = 0; at < bytes;) {
+    const { message, frame } = await session.next();
+    const { body } = frame;
+    if (message.type !== "words" || body === undefined || body.length === 0 || at + body.length > bytes) {
+      throw new SockError("protocol", "a command came without its words");
+    }
+    all.set(body, at);
+    at += body.length;
+    frame.release?.();
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(all);
+  } catch {
+    throw new SockError("protocol", "the words of a command are not UTF-8");
+  }
+  const words = text.split("\0");
+  if (words.pop() !== "" || words.length === 0 || words.length > MAX_ARGV) {
+    throw new SockError("protocol", "the words of a command are cut");
+  }
+  return words;
+}
+
+/** A command that was refused: what its client has sent meanwhile means nothing, up to its `finish`. */
+async function passOver(session: Session): Promise<void> {
+  for (;;) {
+    const { message, frame } = await session.next();
+    frame.release?.();
+    if (message.type === "finish") return;
+  }
+}
+
+class Command {
+  readonly #session: Session;
+  readonly #request: Exec;
+  readonly #child: Child;
+  readonly #credit = { out: new Credit(STREAM_CREDIT), err: new Credit(STREAM_CREDIT) };
+  readonly #sent = { out: 0, err: 0 };
+  readonly #readers: { cancel(): Promise<void> }[] = [];
+  /** Called at each sign that its outputs go on. */
+  #onOutput: () => void = () => undefined;
+  #cut = false;
+  #over = false;
+
+  constructor(session: Session, request: Exec, { argv, cwd, env }: Program) {
+    this.#session = session;
+    this.#request = request;
+    this.#child = Child.start({ argv, cwd, env, stdin: request.stdin });
+    session.channel.send({ type: "begun", pid: this.#child.pid });
+  }
+
+  async run(): Promise<{ bytes: number; outcome: string }> {
+    const { channel } = this.#session;
+    channel.onFailure(() => this.#lost());
+    const outputs = Promise.all([
+      this.#pump("out", this.#child.stdout),
+      this.#pump("err", this.#child.stderr),
+    ]);
+    const input = this.#listened();
+    const ended = await this.#child.ended;
+    const heldOpen = !(await this.#settled(outputs));
+    for (const reader of this.#readers) void reader.cancel().catch(() => undefined);
+    await outputs;
+    const bytes = this.#sent.out + this.#sent.err;
+    if (channel.failure !== undefined) {
+      await input;
+      return { bytes, outcome: this.#request.detach ? "detached" : "lost" };
+    }
+    channel.send({ type: "exit", ...ended, ...this.#sent, held_open: heldOpen, over: this.#over });
+    // what the client still sends for this command must not be taken for its next request
+    const failure = await input;
+    if (failure !== undefined) throw failure;
+    return { bytes, outcome: outcomeOf(ended) };
+  }
+
+  /** Resolves at the client's `finish`, or with what came between; the command is ended then. */
+  async #listened(): Promise<SockError | undefined> {
+    try {
+      await this.#listen();
+      return undefined;
+    } catch (thrown) {
+      this.#lost();
+      return asSockError(thrown);
+    }
+  }
+
+  /** Nobody is there any more: what was begun ends too, unless it is to stay. */
+  #lost(): void {
+    this.#cut = true;
+    this.#credit.out.close();
+    this.#credit.err.close();
+    if (!this.#request.detach) void this.#child.end().catch(() => undefined);
+  }
+
+  /** What the client says while the command runs, up to its `finish`. */
+  async #listen(): Promise<void> {
+    const consumed = new Consumed(STREAM_CREDIT, (bytes) =>
+      this.#session.channel.send({ type: "credit", stream: "in", bytes }),
+    );
+    let writing = Promise.resolve();
+    let dead = false;
+    const write = async (frame: ReceivedFrame): Promise<void> => {
+      const bytes = frame.body ?? EMPTY;
+      if (!dead && !(await this.#child.write(bytes))) {
+        dead = true;
+        this.#session.channel.send({ type: "in_end" });
+      }
+      consumed.used(bytes.length);
+      frame.release?.();
+    };
+    for (;;) {
+      const { message, frame } = await this.#session.next();
+      switch (message.type) {
+        case "in":
+          if (!consumed.arrived(frame.body?.length ?? 0))
+            throw new SockError("protocol", "more than there is credit for");
+          writing = writing.then(() => write(frame));
+          break;
+        case "in_end":
+          writing = writing.then(() => this.#child.endInput());
+          break;
+        case "finish":
+          return;
+        case "credit":
+          this.#granted(message);
+          break;
+        case "signal":
+          this.#child.signal(message.name);
+          break;
+        default:
+          throw new SockError("protocol", `${message.type} in the middle of a command`);
+      }
+    }
+  }
+
+  #granted({ stream, bytes }: CreditMessage): void {
+    if (stream === "in") throw new SockError("protocol", "credit for a stream that the server does not send");
+    this.#credit[stream].grant(bytes);
+  }
+
+  async #pump(type: "out" | "err", stream: ReadableStream<Uint8Array>): Promise<void> {
+    const { channel } = this.#session;
+    const credit = this.#credit[type];
+    const reader = stream.getReader();
+    this.#readers.push(reader);
+    for (;;) {
+      const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
+      if (done || value === undefined) return;
+      this.#onOutput();
+      for (let at = 0; at < value.length && !this.#cut;) {
+        const most = Math.min(value.length - at, MAX_BODY_BYTES, this.#allowance());
+        if (most === 0) break;
+        const room = await credit.some();
+        const piece = value.subarray(at, at + Math.min(most, room));
+        if (this.#cut) break;
+        credit.take(piece.length);
+        this.#sent[type] += piece.length;
+        at += piece.length;
+        channel.send({ type, size: piece.length }, piece);
+        if (channel.congested) await channel.ready().catch(() => undefined);
+        this.#onOutput();
+      }
+    }
+  }
+
+  /** Bytes that `max_output` leaves; at 0 the command is ended. */
+  #allowance(): number {
+    const { max_output: most } = this.#request;
+    if (most === null) return Number.POSITIVE_INFINITY;
+    const left = most - this.#sent.out - this.#sent.err;
+    if (left <= 0 && !this.#over) {
+      this.#over = true;
+      void this.#child.end().catch(() => undefined);
+    }
+    return Math.max(0, left);
+  }
+
+  /** True when both outputs have ended; false when something else holds one open, and says nothing for a while. */
+  async #settled(outputs: Promise<unknown>): Promise<boolean> {
+    const silent = Promise.withResolvers<boolean>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const wait = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        // what waits for the client's reader is no silence
+        if (this.#credit.out.spent || this.#credit.err.spent) wait();
+        else silent.resolve(false);
+      }, HELD_OPEN_MS);
+    };
+    this.#onOutput = wait;
+    wait();
+    const settled = await Promise.race([outputs.then(() => true), silent.promise]);
+    clearTimeout(timer);
+    this.#onOutput = () => undefined;
+    return settled;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function outcomeOf({ status, signal }: Ended): string {
+  return signal ?? `status ${status ?? 0}`;
+}

@@ -1,0 +1,143 @@
+/** Which program a request means, where it runs and in what environment; what a key may run. */
+import { realpathSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
+import { isAbsolute, resolve } from "node:path";
+import { SockError } from "../errors.ts";
+import type { Exec, ShellName } from "../protocol/exec-messages.ts";
+import type { Session } from "./session.ts";
+
+export interface Program {
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const WINDOWS = process.platform === "win32";
+
+/** Of the server's own environment; nothing of SOCK_* or BUN_* is ever handed on. */
+const INHERITED = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_RUNTIME_DIR)$/;
+const INHERITED_WINDOWS =
+  /^(PATH|PATHEXT|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|TEMP|TMP|USERPROFILE|USERNAME|USERDOMAIN|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|PROGRAMDATA|PROGRAMFILES|PROGRAMFILES\(X86\)|PROGRAMW6432|COMMONPROGRAMFILES|NUMBER_OF_PROCESSORS|PROCESSOR_ARCHITECTURE|OS|PUBLIC|COMPUTERNAME)$/i;
+/** Variables by which a caller could have another program run than the one that was named. */
+const NEVER =
+  /^(LD_|DYLD_|BUN_|SOCK_|NODE_|GCONV_PATH$|BASH_ENV$|ENV$|SHELLOPTS$|BASHOPTS$|PS4$|IFS$|GLIBC_TUNABLES$)/i;
+const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
+
+/** Commands that are a part of cmd.exe, and no programs. */
+const CMD_BUILTINS: ReadonlySet<string> = new Set(
+  "assoc call cd chdir cls copy date del dir echo endlocal erase for ftype if md mkdir mklink move path pause popd prompt pushd rd rem ren rename rmdir set setlocal shift start time title type ver verify vol".split(
+    " ",
+  ),
+);
+
+/** Throws `capability`, `policy`, `not-found`. */
+export function programOf(session: Session, request: Exec, words: readonly string[]): Program {
+  if (!session.allows("shell")) return listedProgram(session, request, words);
+  const { cwd, env } = request;
+  const own = baseEnvironment();
+  for (const [name, value] of Object.entries(env)) {
+    if (NEVER.test(name)) throw new SockError("policy", `${name} is never set for a client`);
+    own[name] = value;
+  }
+  const home = own["HOME"] ?? homedir();
+  const argv = request.with === undefined ? words : shellLine(request.with, words);
+  return { argv, cwd: cwd === null ? home : resolve(home, cwd), env: own };
+}
+
+/** A key with `exec` alone: exactly one of the commands of its list, nothing else about it is the client's to say. */
+function listedProgram(session: Session, { with: shell, cwd, env }: Exec, words: readonly string[]): Program {
+  session.require("exec");
+  const { grant, context } = session;
+  if (shell !== undefined || cwd !== null || Object.keys(env).length > 0) {
+    throw new SockError("policy", `the key ${grant.name} may run its commands as they are, and nothing else`);
+  }
+  const listed = grant.exec.some(
+    (argv) => argv.length === words.length && argv.every((word, at) => word === words[at]),
+  );
+  if (!listed) {
+    throw new SockError(
+      "capability",
+      `the key ${grant.name} does not allow this command`,
+      `on the server: sock clients allow ${grant.name} 'exec:${JSON.stringify(words)}'`,
+    );
+  }
+  const [program = ""] = words;
+  if (!isAbsolute(program)) throw new SockError("policy", "a listed command has to be an absolute path");
+  mustNotBeServed(
+    program,
+    context.shares.roots.filter(({ writable }) => writable).map((root) => root.top.realPath()),
+  );
+  return { argv: words, cwd: homedir(), env: baseEnvironment() };
+}
+
+/** What a key can write to must not be what a key can run. */
+function mustNotBeServed(program: string, folders: readonly string[]): void {
+  const real = realPath(program);
+  if (
+    folders.some((folder) => real === folder || real.startsWith(folder.endsWith("/") ? folder : `${folder}/`))
+  ) {
+    throw new SockError("policy", "a program in a served folder is not run for a key");
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return path;
+  }
+}
+
+/** The environment of every child, before the client's own variables. */
+export function baseEnvironment(): Record<string, string> {
+  const inherited = WINDOWS ? INHERITED_WINDOWS : INHERITED;
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && inherited.test(name)) env[name] = value;
+  }
+  if (WINDOWS) return env;
+  env["PATH"] ??= DEFAULT_PATH;
+  env["HOME"] ??= homedir();
+  const user = userName();
+  if (user !== undefined) {
+    env["USER"] ??= user;
+    env["LOGNAME"] ??= user;
+  }
+  env["SHELL"] ??= loginShell();
+  return env;
+}
+
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The shell of the user that serves. */
+export function loginShell(): string {
+  if (WINDOWS) return process.env["COMSPEC"] ?? "cmd.exe";
+  try {
+    return userInfo().shell ?? "/bin/sh";
+  } catch {
+    return "/bin/sh";
+  }
+}
+
+function shellLine(shell: ShellName, words: readonly string[]): readonly string[] {
+  const [line] = words;
+  if (line === undefined || words.length !== 1) throw new SockError("protocol", "a shell takes one line");
+  const name = shell === "auto" ? (WINDOWS ? "cmd" : "sh") : shell;
+  if (name === "cmd") return ["cmd.exe", "/d", "/s", "/c", line];
+  if (name === "powershell") return ["powershell", "-NoProfile", "-NonInteractive", "-Command", line];
+  return [name, "-c", line];
+}
+
+/** What could have been meant by a program that was not found. */
+export function notFoundHint(name: string): string | undefined {
+  if (!WINDOWS) return undefined;
+  if (CMD_BUILTINS.has(name.toLowerCase()))
+    return `${name} is a command of cmd: sock shell HOST -c '${name} …'`;
+  return undefined;
+}
