@@ -55,6 +55,13 @@ const args = {
   },
   shell: { type: "boolean", description: "run programs for those whose keys allow it, as this user" },
   "allow-root": { type: "boolean", description: "with --shell: even as root" },
+  linger: {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "a terminal waits this long for its client (5m)",
+  },
+  "login-shell": { type: "string", valueHint: "PATH", description: "what runs in a terminal" },
   "join-file": {
     type: "string",
     valueHint: "FILE",
@@ -93,6 +100,8 @@ export default defineVerb({
       hosts: given.host,
       env: context.env,
       report: show,
+      lingerMs: given.linger,
+      loginShell: given["login-shell"],
       rails: {
         readOnly: given["read-only"],
         writeOnly: given["write-only"],

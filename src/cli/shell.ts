@@ -26,6 +26,9 @@ const args = {
   cwd: { type: "string", valueHint: "DIR", description: "where it runs (the home of the user who serves)" },
   env: { type: "string", repeat: true, valueHint: "K=V", description: "sets a variable there" },
   "no-stdin": { type: "boolean", alias: "n", description: "its stdin is empty" },
+  name: { type: "string", valueHint: "NAME", description: "a new terminal's name" },
+  attach: { type: "boolean", description: "go on with a terminal that waits there (which one: --name)" },
+  list: { type: "boolean", description: "the terminals that wait there" },
   detach: { type: "boolean", description: "it goes on when this end is gone" },
   "max-output": {
     type: "string",
@@ -38,9 +41,11 @@ const args = {
 export default defineVerb({
   meta: {
     name: "shell",
-    summary: "run a command on a server: its streams, its status",
-    usage: ["shell [HOST] -- CMD ARG...", "shell [HOST] -c LINE"],
+    summary: "a terminal on a server, or a command with its streams and its status",
+    usage: ["shell [HOST]", "shell [HOST] -- CMD ARG...", "shell [HOST] -c LINE"],
     examples: [
+      { line: "sock shell web1", does: "a terminal; it goes on when the connection breaks" },
+      { line: "sock shell web1 --attach", does: "goes on with one that was left there" },
       { line: "sock shell web1 -- systemctl restart app", does: "runs it, without a shell in between" },
       { line: "sock shell web1 -c 'df -h | tail -1'", does: "a line for the shell there" },
       { line: "pg_dump app | sock shell web1 -- psql app", does: "stdin goes along" },
@@ -59,10 +64,19 @@ export default defineVerb({
     if (given.line !== undefined && given.words !== undefined) {
       throw new SockError("usage", "a command after -- and a line by -c exclude each other");
     }
-    if (words === undefined || words.length === 0) {
-      throw new SockError("usage", "which command?", "sock shell HOST -- CMD, or -c LINE");
-    }
     const host = resolveHost(hostName(given.host), context.env);
+    if (words === undefined) {
+      const { runTerminal, showTerminals } = await import("./terminal.ts");
+      if (given.list) return showTerminals(context, host);
+      return runTerminal(context, host, {
+        name: given.name ?? null,
+        attach: given.attach,
+        cwd: given.cwd ?? null,
+        env: { TERM: context.env["TERM"] ?? "xterm-256color", ...environment(context, given.env) },
+      });
+    }
+    if (words.length === 0)
+      throw new SockError("usage", "which command?", "sock shell HOST -- CMD, or -c LINE");
     const session = await Session.open(host, sessionOptions(context));
     let release: (() => void) | undefined;
     try {

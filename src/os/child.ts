@@ -36,7 +36,7 @@ export class Child {
   /** Throws `not-found`, `permission`, `not-folder`, `usage`, and `failed` for what else the system says. */
   static start(options: ChildOptions): Child {
     const { cwd, env } = options;
-    checkFolder(cwd);
+    mustBeFolder(cwd);
     const argv = [findProgram(options.argv[0] ?? "", cwd, env["PATH"] ?? ""), ...options.argv.slice(1)];
     try {
       return new Child(
@@ -85,7 +85,7 @@ export class Child {
   }
 }
 
-async function endOf(process: Bun.Subprocess): Promise<Ended> {
+export async function endOf(process: Bun.Subprocess): Promise<Ended> {
   await process.exited;
   const { exitCode, signalCode } = process;
   return signalCode === null
@@ -112,7 +112,8 @@ function resolveIn(cwd: string, name: string): string {
   return name.startsWith("/") ? name : `${cwd}/${name}`;
 }
 
-function checkFolder(cwd: string): void {
+/** Throws `not-found`, `permission`, `not-folder`. */
+export function mustBeFolder(cwd: string): void {
   let stat: fs.Stats | undefined;
   try {
     stat = fs.statSync(cwd, { throwIfNoEntry: false });
@@ -123,7 +124,7 @@ function checkFolder(cwd: string): void {
   if (!stat.isDirectory()) throw new SockError("not-folder", `${cwd}: is not a folder`);
 }
 
-function spawnFailure(thrown: unknown, name: string): SockError {
+export function spawnFailure(thrown: unknown, name: string): SockError {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
   if (code === "ENOENT") return new SockError("not-found", `${name}: its interpreter was not found`);
   if (code === "EACCES") return new SockError("permission", `${name}: may not be executed`);

@@ -23,8 +23,13 @@ const ERRNO: Readonly<Record<number, string>> = {
   39: "ENOTEMPTY",
 };
 
+const TCOOFF = 0;
+const TCOON = 1;
+
 interface Libc {
   readonly flock: (fd: number, operation: number) => number;
+  /** Linux only. */
+  readonly tcflow: ((fd: number, action: number) => number) | undefined;
   /** Linux only. */
   readonly rename: ((from: Buffer, to: Buffer, flags: number) => number) | undefined;
 }
@@ -38,7 +43,7 @@ function load(): Libc | undefined {
   if (process.platform === "darwin") {
     libc = attempt(() => {
       const { symbols } = dlopen("libSystem.B.dylib", { flock: { args: ["i32", "i32"], returns: "i32" } });
-      return { flock: symbols.flock, rename: undefined };
+      return { flock: symbols.flock, tcflow: undefined, rename: undefined };
     });
   } else if (process.platform === "linux") {
     for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
@@ -51,6 +56,7 @@ function load(): Libc | undefined {
 function linux(name: string): Libc {
   const { symbols } = dlopen(name, {
     flock: { args: ["i32", "i32"], returns: "i32" },
+    tcflow: { args: ["i32", "i32"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
     __errno_location: { args: [], returns: "ptr" },
   });
@@ -61,7 +67,8 @@ function linux(name: string): Libc {
     const at = symbols.__errno_location();
     return at === null ? -1 : read.i32(at, 0);
   };
-  return { flock: symbols.flock, rename: number === undefined ? undefined : rename };
+  const { flock, tcflow } = symbols;
+  return { flock, tcflow, rename: number === undefined ? undefined : rename };
 }
 
 function attempt<T>(action: () => T): T | undefined {
@@ -77,6 +84,11 @@ export function tryLock(fd: number): "locked" | "busy" | "unsupported" {
   const loaded = load();
   if (loaded === undefined) return "unsupported";
   return loaded.flock(fd, LOCK_EX | LOCK_NB) === 0 ? "locked" : "busy";
+}
+
+/** Stops the output of a terminal, or lets it go on (tcflow(3)). Nothing happens where that can't be done. */
+export function flow(fd: number, stopped: boolean): void {
+  load()?.tcflow?.(fd, stopped ? TCOOFF : TCOON);
 }
 
 /**

@@ -147,3 +147,15 @@ export const MAX_ENV = 200;
 export const MAX_ENV_TEXT = 32_000;
 /** After the end of a command its outputs may stay open, and silent, for this long, ms. */
 export const HELD_OPEN_MS = 300;
+
+// terminals
+/** Output of a terminal that waits for its client's word that it was used, bytes; at this the terminal is stopped. */
+export const TERMINAL_UNACKED = 1 * MiB;
+/** Most terminals of one server, and of one key. */
+export const MAX_TERMINALS = 64;
+export const MAX_TERMINALS_OF_KEY = 16;
+/** A terminal without a client waits this long for one. */
+export const LINGER_MS = 300_000;
+/** Longest name of a terminal, characters, and most columns or rows. */
+export const MAX_TERMINAL_NAME = 40;
+export const MAX_TERMINAL_SIDE = 10_000;

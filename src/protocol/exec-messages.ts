@@ -130,7 +130,8 @@ export const execResponseReaders: Readers<ExecResponse> = {
   }),
 };
 
-function environment(fields: Fields): Record<string, string> {
+/** Names and values as a shell would take them. */
+export function environment(fields: Fields): Record<string, string> {
   const names = Object.keys(fields);
   if (names.length > MAX_ENV) throw wrong("env");
   const env: Record<string, string> = Object.create(null);

@@ -46,6 +46,12 @@ import {
   execResponseReaders,
 } from "./exec-messages.ts";
 import type { Header } from "./json.ts";
+import {
+  type TerminalRequest,
+  terminalRequestReaders,
+  type TerminalResponse,
+  terminalResponseReaders,
+} from "./terminal-messages.ts";
 import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
 
 type HelloBase = {
@@ -98,9 +104,19 @@ export type Enrolled = {
 export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
-export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest;
+export type ClientMessage =
+  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest;
 export type ServerMessage =
-  Common | ServerHello | Enrolled | Ready | Source | Result | Item | Closing | ExecResponse;
+  | Common
+  | ServerHello
+  | Enrolled
+  | Ready
+  | Source
+  | Result
+  | Item
+  | Closing
+  | ExecResponse
+  | TerminalResponse;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -123,6 +139,7 @@ const client: Readers<ClientMessage> = {
   ...fileRequestReaders,
   ls: readLs,
   ...execRequestReaders,
+  ...terminalRequestReaders,
 };
 
 const server: Readers<ServerMessage> = {
@@ -150,6 +167,7 @@ const server: Readers<ServerMessage> = {
   ...fileResponseReaders,
   item: readItem,
   ...execResponseReaders,
+  ...terminalResponseReaders,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

@@ -7,6 +7,7 @@ import { answerExec } from "./exec.ts";
 import { answerGet } from "./get.ts";
 import { answerLs } from "./ls.ts";
 import { answerPut } from "./put.ts";
+import { answerTerminal, answerTerminals } from "./terminal.ts";
 import type { Session } from "./session.ts";
 
 /** One request, from its first frame to its end. Throws what ends the session too; other failures are told to the client. */
@@ -57,6 +58,13 @@ async function dispatch(session: Session, message: ClientMessage, frame: Frame):
       return;
     case "exec":
       await answerExec(session, message);
+      return;
+    case "terminal":
+    case "attach":
+      await answerTerminal(session, message);
+      return;
+    case "terminals":
+      answerTerminals(session);
       return;
     default:
       throw new SockError("protocol", `${message.type} is not a request`);

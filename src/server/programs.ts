@@ -34,14 +34,22 @@ const CMD_BUILTINS: ReadonlySet<string> = new Set(
 export function programOf(session: Session, request: Exec, words: readonly string[]): Program {
   if (!session.allows("shell")) return listedProgram(session, request, words);
   const { cwd, env } = request;
-  const own = baseEnvironment();
-  for (const [name, value] of Object.entries(env)) {
-    if (NEVER.test(name)) throw new SockError("policy", `${name} is never set for a client`);
-    own[name] = value;
-  }
-  const home = own["HOME"] ?? homedir();
+  const own = { ...baseEnvironment(), ...clientEnvironment(env) };
   const argv = request.with === undefined ? words : shellLine(request.with, words);
-  return { argv, cwd: cwd === null ? home : resolve(home, cwd), env: own };
+  return { argv, cwd: folderOf(cwd, own), env: own };
+}
+
+/** The variables that a client may set. Throws `policy` for those by which other programs would run. */
+export function clientEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const refused = Object.keys(env).find((name) => NEVER.test(name));
+  if (refused === undefined) return env;
+  throw new SockError("policy", `${refused} is never set for a client`);
+}
+
+/** Where a program runs: from the home of the user who serves. */
+export function folderOf(cwd: string | null, env: Readonly<Record<string, string>>): string {
+  const home = env["HOME"] ?? homedir();
+  return cwd === null ? home : resolve(home, cwd);
 }
 
 /** A key with `exec` alone: exactly one of the commands of its list, nothing else about it is the client's to say. */

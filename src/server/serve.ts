@@ -7,6 +7,7 @@ import type { Identity } from "../transport/identity.ts";
 import { type Candidate, type Listener, listen } from "../transport/listen.ts";
 import { answer } from "./answer.ts";
 import type { Report, ServerEvent } from "./events.ts";
+import { grantId } from "./grant.ts";
 import type { Grant } from "./grants.ts";
 import { Guard } from "./guard.ts";
 import { Session, type ServerContext } from "./session.ts";
@@ -69,6 +70,7 @@ export class Server {
     clearTimeout(timer);
     const cut = this.#sessions.size;
     this.stop();
+    await this.#context.terminals.close();
     return cut;
   }
 
@@ -171,6 +173,9 @@ export class Server {
       if (verdict.ok) session.grant = verdict.grant;
       else session.stop(new SockError(verdict.code, verdict.message));
     }
+    this.#context.terminals
+      .keepOnly((owner) => grants.check(grantId(owner), Date.now()).ok)
+      .catch(() => undefined);
   }
 }
 

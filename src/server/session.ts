@@ -12,6 +12,7 @@ import type { Report } from "./events.ts";
 import type { Grant, Grants } from "./grants.ts";
 import type { Rails } from "./rails.ts";
 import type { Shares } from "./shares.ts";
+import type { Terminals } from "./terminals.ts";
 import { VERSION } from "../version.ts";
 
 /** What every session of one server shares. */
@@ -24,6 +25,9 @@ export interface ServerContext {
   readonly pool: BlockPool;
   readonly claims: Claims;
   readonly rails: Rails;
+  readonly terminals: Terminals;
+  /** What runs in a terminal; undefined for the login shell of the user who serves. */
+  readonly loginShell: string | undefined;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */

@@ -19,6 +19,7 @@ import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
 import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
 import { sweepShares } from "./sweep.ts";
+import { Terminals } from "./terminals.ts";
 import { removeStaleSockets } from "./unix-socket.ts";
 
 export interface StartOptions {
@@ -31,6 +32,9 @@ export interface StartOptions {
   readonly env: Record<string, string | undefined>;
   readonly report: Report;
   readonly rails?: RailOptions;
+  /** How long a terminal waits for its client, ms. */
+  readonly lingerMs?: number | undefined;
+  readonly loginShell?: string | undefined;
 }
 
 export interface ServedFolder {
@@ -87,6 +91,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
   }
   const stateless = secret !== undefined && secret.trim() !== "";
   const shares = new Shares(folders, forbidden(state));
+  const terminals = new Terminals(options.lingerMs);
   const server = Server.start({
     identity,
     context: {
@@ -97,6 +102,8 @@ export async function startServer(options: StartOptions): Promise<Started> {
       pool: new BlockPool(),
       claims: new Claims(),
       rails,
+      terminals,
+      loginShell: options.loginShell,
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,

@@ -1,0 +1,117 @@
+/** A program in a terminal of its own (a PTY), whose output can be held back. */
+import * as fs from "node:fs";
+import { SockError } from "../errors.ts";
+import { type ChildOptions, type Ended, endOf, findProgram, mustBeFolder, spawnFailure } from "./child.ts";
+import { flow } from "./native.ts";
+import { endSession, signalGroup } from "./session-processes.ts";
+
+export interface PtyOptions extends Omit<ChildOptions, "stdin"> {
+  readonly cols: number;
+  readonly rows: number;
+  /** Name that the program is called by, `-bash` for a login shell. */
+  readonly calledAs: string;
+  onData(bytes: Uint8Array): void;
+  /** What was written has been taken. */
+  onDrain(): void;
+}
+
+export class Pty {
+  readonly pid: number;
+  /** Resolves when the program has ended and all of its output was given to `onData`. */
+  readonly ended: Promise<Ended>;
+  readonly #terminal: Bun.Terminal;
+  /** The program's side, by which its output is stopped; undefined where that can't be done. */
+  #slave: number | undefined;
+  #held = false;
+
+  private constructor(child: Bun.Subprocess, terminal: Bun.Terminal, closed: Promise<void>) {
+    this.pid = child.pid;
+    this.#terminal = terminal;
+    this.#slave = openSlave(child.pid);
+    this.ended = this.#end(child, closed);
+  }
+
+  /** Throws as `Child.start` does. */
+  static start(options: PtyOptions): Pty {
+    const { cwd, env, cols, rows, calledAs } = options;
+    mustBeFolder(cwd);
+    const argv = [findProgram(options.argv[0] ?? "", cwd, env["PATH"] ?? ""), ...options.argv.slice(1)];
+    const closed = Promise.withResolvers<void>();
+    try {
+      const child = Bun.spawn(argv, {
+        argv0: calledAs,
+        cwd,
+        env,
+        terminal: {
+          cols,
+          rows,
+          name: env["TERM"] ?? "xterm-256color",
+          data: (_terminal, bytes) => options.onData(bytes),
+          drain: () => options.onDrain(),
+          exit: () => closed.resolve(),
+        },
+      });
+      if (child.terminal === undefined) throw new SockError("failed", "this machine has no terminals");
+      return new Pty(child, child.terminal, closed.promise);
+    } catch (thrown) {
+      if (thrown instanceof SockError) throw thrown;
+      throw spawnFailure(thrown, options.argv[0] ?? "");
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#terminal.closed) this.#terminal.write(bytes);
+  }
+
+  resize(cols: number, rows: number): void {
+    if (!this.#terminal.closed) this.#terminal.resize(cols, rows);
+  }
+
+  /** Stops its output, as Ctrl-S does, or lets it go on; what came before may still come. */
+  hold(held: boolean): void {
+    if (held === this.#held || this.#slave === undefined) return;
+    this.#held = held;
+    flow(this.#slave, held);
+  }
+
+  /** Asks the programs in it to draw anew, as after a change of its size. */
+  redraw(): void {
+    signalGroup(this.pid, "SIGWINCH");
+  }
+
+  async hangUp(): Promise<void> {
+    this.hold(false);
+    await endSession(this.pid, this.ended);
+  }
+
+  async #end(child: Bun.Subprocess, closed: Promise<void>): Promise<Ended> {
+    const ended = await endOf(child);
+    // our own hold on it would keep it open
+    if (this.#slave !== undefined) {
+      if (this.#held) flow(this.#slave, false);
+      fs.closeSync(this.#slave);
+      this.#slave = undefined;
+    }
+    const late = Promise.withResolvers<void>();
+    // something that the shell has left in the background may hold it open for ever
+    const timer = setTimeout(late.resolve, AFTER_END_MS);
+    await Promise.race([closed, late.promise]);
+    clearTimeout(timer);
+    if (!this.#terminal.closed) this.#terminal.close();
+    return ended;
+  }
+}
+
+/** After the end of the program its output may come for so long, ms. */
+const AFTER_END_MS = 300;
+
+function openSlave(pid: number): number | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    const path = fs.readlinkSync(`/proc/${pid}/fd/0`);
+    if (!path.startsWith("/dev/pts/")) return undefined;
+    return fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_NOCTTY | fs.constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
