@@ -4,7 +4,7 @@
  */
 import { constants, zstdDecompressSync } from "node:zlib";
 import { SockError } from "../errors.ts";
-import { MAX_PACKED_BYTES, MAX_PACKED_WINDOW_BYTES } from "../protocol/constants.ts";
+import { MAX_BODY_BYTES, MAX_PACKED_BYTES, MAX_PACKED_WINDOW_BYTES } from "../protocol/constants.ts";
 
 export type { Compress } from "../protocol/file-messages.ts";
 
@@ -70,7 +70,7 @@ export class Packer {
   pack(bytes: Uint8Array): Uint8Array | undefined {
     if (bytes.length > MAX_PACKED_BYTES) return undefined;
     const packed = Bun.zstdCompressSync(bytes, { level: LEVEL });
-    return packed.length < bytes.length ? packed : undefined;
+    return packed.length < Math.min(bytes.length, MAX_BODY_BYTES) ? packed : undefined;
   }
 
   #isSlow(taken: number, waiting: number): boolean {
