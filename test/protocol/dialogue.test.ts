@@ -1,6 +1,6 @@
 /** The hex in PROTOCOL.md against the real decoder: it must say what is printed beside it. */
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { dialogue } from "../../scripts/vectors/dialogue.ts";
 import { Destinations } from "../../src/client/destination.ts";
@@ -13,8 +13,7 @@ import { BlockPool } from "../../src/files/blocks.ts";
 import { type Frame, FrameDecoder, type Header } from "../../src/protocol/frame.ts";
 import { parseJoinCode } from "../../src/protocol/join-code.ts";
 import { parseClientMessage, parseServerMessage } from "../../src/protocol/messages.ts";
-import { startServer } from "../../src/server/start.ts";
-import { type TemporaryFolder, temporaryFolder } from "../helpers/temp.ts";
+import { serveHere } from "../helpers/in-process.ts";
 
 const document = readFileSync(resolve(import.meta.dir, "../../PROTOCOL.md"), "utf8");
 
@@ -57,48 +56,36 @@ function typeOf(header: unknown): string {
 type Heard = (from: "C" | "S", header: Header, body: Uint8Array | undefined) => void;
 
 /** Puts `a.txt` into `notes/` and gets it as `b.txt`, by the real client from the real server. */
-async function converse(folder: TemporaryFolder, heard: Heard): Promise<void> {
-  const [served, source, dest] = [folder.join("served"), folder.join("a.txt"), folder.join("b.txt")];
-  mkdirSync(served);
+async function converse(heard: Heard): Promise<void> {
+  await using server = await serveHere(["put", "get"]);
+  const [source, dest] = [server.folder.join("a.txt"), server.folder.join("b.txt")];
   writeFileSync(source, "one\ntwo\n", { mode: 0o600 });
   utimesSync(source, 1_795_225_320, 1_795_225_320);
-  const started = await startServer({
-    folders: [served],
-    listen: ["127.0.0.1:0"],
-    hosts: ["127.0.0.1"],
-    env: { SOCK_HOME: folder.join("state") },
-    report: () => undefined,
-  });
-  try {
-    const { code } = started.invite({ direct: true, forRun: true, allow: ["put", "get"], cidr: [] });
-    const target: Target = { name: "web1", ephemeral: true, ...parseJoinCode(code) };
-    const open = async (): Promise<Session> => overheard(await Session.open(target), heard);
-    const { signal } = new AbortController();
-    const pool = new BlockPool();
-    const common = { digest: "sha256", onExists: "replace", compress: "auto", retryMs: 0, pool } as const;
-    const flags = { verify: false, sync: false, checksum: false, dry: false };
-    const how = { mode: undefined, links: "keep", exclude: undefined, forbidden: [], signal } as const;
-    const items = sourceItems(lookAt([source]), "notes/", how);
-    await put(open, items, "notes/", { ...common, ...flags, atomic: false, direct: true });
-    using places = new Destinations(dest, false, false);
-    await get(
-      open,
-      { paths: [{ path: "notes/a.txt" }], digest: "sha256", links: "keep", compress: "auto" },
-      {
-        retryMs: 0,
-        receiver: { ...common, ...flags, mayCompare: true, owner: undefined },
-        place: (_source, kind) => ({ ...places.place("a.txt", kind), shown: "b.txt" }),
-        fresh: () => places.fresh,
-        onFailed: (_source, error) => {
-          throw error;
-        },
+  const target: Target = { name: "web1", ephemeral: true, ...parseJoinCode(server.join) };
+  const open = async (): Promise<Session> => overheard(await Session.open(target), heard);
+  const { signal } = new AbortController();
+  const pool = new BlockPool();
+  const common = { digest: "sha256", onExists: "replace", compress: "auto", retryMs: 0, pool } as const;
+  const flags = { verify: false, sync: false, checksum: false, dry: false };
+  const how = { mode: undefined, links: "keep", exclude: undefined, forbidden: [], signal } as const;
+  const items = sourceItems(lookAt([source]), "notes/", how);
+  await put(open, items, "notes/", { ...common, ...flags, atomic: false, direct: true });
+  using places = new Destinations(dest, false, false);
+  await get(
+    open,
+    { paths: [{ path: "notes/a.txt" }], digest: "sha256", links: "keep", compress: "auto" },
+    {
+      retryMs: 0,
+      receiver: { ...common, ...flags, mayCompare: true, owner: undefined },
+      // as somebody in that folder would name it
+      place: (_source, kind) => ({ ...places.place("a.txt", kind), shown: "b.txt" }),
+      fresh: () => places.fresh,
+      onFailed: (_source, error) => {
+        throw error;
       },
-    );
-    expect(readFileSync(dest, "utf8")).toBe("one\ntwo\n");
-  } finally {
-    started.server.stop();
-    started.close();
-  }
+    },
+  );
+  expect(readFileSync(dest, "utf8")).toBe("one\ntwo\n");
 }
 
 /** The session, with each frame of it told. */
@@ -173,9 +160,8 @@ test("the digest is the body's", () => {
 });
 
 test("the put and the get are what client and server say to each other", async () => {
-  await using folder = await temporaryFolder();
   const said: Record<string, { header: Header; body: string | undefined }[]> = { C: [], S: [] };
-  await converse(folder, (from, header, bytes) => {
+  await converse((from, header, bytes) => {
     if (OUTSIDE.has(header.type)) return;
     const body = bytes === undefined ? undefined : new TextDecoder().decode(bytes);
     said[from]?.push({ header: body === undefined ? header : { ...header, size: body.length }, body });
