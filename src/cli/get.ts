@@ -100,6 +100,12 @@ export default defineVerb({
               const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
+            onUntold: (failed) => {
+              const path = `${host.name}:${shownPath(group.paths[0] ?? "")}`;
+              const words = `${path}: ${failed} could not be read there`;
+              const error = new SockError("some-failed", words, "sock ls -lR HOST:PATH shows what it is");
+              tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
+            },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
             onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
           },

@@ -23,6 +23,8 @@ export interface GetOptions extends RetryOptions {
   /** Paths below what was asked for that are not wanted. */
   readonly isLeftOut?: ((path: Segments, isFolder: boolean) => boolean) | undefined;
   onFailed(source: number, error: SockError): void;
+  /** The server counts so many more failures than it has told of. */
+  onUntold(failed: number): void;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number): void;
 }
@@ -30,6 +32,8 @@ export interface GetOptions extends RetryOptions {
 /** One of our paths, as the server said what it is. */
 interface Asked {
   readonly kind: "file" | "folder";
+  /** Something came of it. */
+  begun: boolean;
   /** Undefined where it can't be placed here: its entries are refused. */
   readonly landing: Landing | SockError;
 }
@@ -47,7 +51,8 @@ export async function get(
   return retrying(
     async () => {
       const session = await open();
-      moved += 1;
+      // that somebody answers is no progress but once
+      if (moved === 0) moved = 1;
       let told = 0;
       try {
         const outcome = (one: Outcome): void => {
@@ -78,13 +83,16 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const { channel } = session;
   const { paths, digest, links, compress } = request;
   const asked: Asked[] = [];
+  let failed = 0;
   const receiver = new Receiver(channel, {
     ...options.receiver,
-    land: (entry) => landing(entry, asked),
+    land: (entry) => landing(entry, asked, links),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
     // a break is no outcome: it is tried again
     onOutcome: (one) => {
-      if (channel.failure === undefined) options.onOutcome?.(one);
+      if (channel.failure !== undefined) return;
+      if (one.action === "failed") failed += 1;
+      options.onOutcome?.(one);
     },
     onBytes: (count) => options.onBytes?.(count),
   });
@@ -105,10 +113,15 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
           await receiver.take(message, frame);
           break;
         case "result":
-          if (receiver.busy || asked.length !== paths.length) {
+          if (
+            receiver.busy ||
+            asked.length !== paths.length ||
+            (message.failed <= failed && asked.some(isDue))
+          ) {
             throw new SockError("protocol", "the server ended before all was sent");
           }
           channel.send({ type: "finish" });
+          if (message.failed > failed) options.onUntold(message.failed - failed);
           return;
         default:
           throw new SockError("protocol", `the server answered a get with ${message.type}`);
@@ -131,14 +144,14 @@ function next(message: Source, due: number, most: number, options: GetOptions): 
   if (message.kind === "failed") {
     const error = new SockError(message.code, message.message, message.hint);
     options.onFailed(source, error);
-    return { kind: "file", landing: error };
+    return { kind: "file", begun: false, landing: error };
   }
   try {
-    return { kind: message.kind, landing: options.place(source, message.kind) };
+    return { kind: message.kind, begun: false, landing: options.place(source, message.kind) };
   } catch (thrown) {
     const error = asSockError(thrown);
     options.onFailed(source, error);
-    return { kind: message.kind, landing: error };
+    return { kind: message.kind, begun: false, landing: error };
   }
 }
 
@@ -149,10 +162,15 @@ function leftOut(excludes: (path: Segments, isFolder: boolean) => boolean): (ent
   };
 }
 
+/** A file that was promised, and of which nothing came. */
+function isDue({ kind, begun, landing: place }: Asked): boolean {
+  return kind === "file" && !begun && !(place instanceof SockError);
+}
+
 /** A server can't choose where: entries are below what was asked for, or the asked for file itself. */
-function landing(entry: Entry, all: readonly Asked[]): Landing {
+function landing(entry: Entry, all: readonly Asked[], links: Links): Landing {
   const asked = all[entry.source ?? 0];
-  if (asked === undefined) {
+  if (asked === undefined || (entry.kind === "link" && links !== "keep")) {
     throw new SockError("protocol", "the server sent what nobody asked for");
   }
   if (asked.landing instanceof SockError) throw asked.landing;
@@ -164,6 +182,7 @@ function landing(entry: Entry, all: readonly Asked[]): Landing {
   if (asked.kind === "file" && entry.kind !== "file") {
     throw new SockError("protocol", "the server sent something else than it said");
   }
+  asked.begun = true;
   if (isTop) return asked.landing;
   const below = wireSegments(path);
   const { root, segments, shown } = asked.landing;

@@ -40,6 +40,7 @@ export async function put(
   const sender = new Sender(items, {
     digest: options.digest,
     onExists: options.onExists,
+    dry: options.dry,
     pool: options.pool,
     pace: options.pace,
     onOutcome: (outcome) => {
@@ -51,14 +52,16 @@ export async function put(
       options.onBytes?.(bytes, item);
     },
   });
+  /** That somebody answers is no progress but once. */
   let opened = 0;
   try {
     return await retrying(
       async () => {
         const session = await open();
-        opened += 1;
+        const isFirst = opened === 0;
+        opened = 1;
         try {
-          await once(session, sender, to, options, opened === 1 && options.direct);
+          await once(session, sender, to, options, isFirst && options.direct);
           return sender.counts;
         } finally {
           session.close();
@@ -137,6 +140,9 @@ async function readAnswers(session: Session, sender: Sender, ready: (fresh: bool
         break;
       case "result":
         if (!sender.finished) throw new SockError("protocol", "the server ended without an answer");
+        if (message.failed > 0 && sender.counts.failed === 0) {
+          throw new SockError("protocol", "the server counts failures that it has not told of");
+        }
         return;
       default:
         throw new SockError("protocol", `the server answered a put with ${message.type}`);
