@@ -29,6 +29,8 @@ export type Script = (peer: Peer, request: Header) => Promise<void> | void;
 export interface Trick {
   readonly args: readonly string[];
   readonly says: readonly Said[] | Script;
+  /** In the place of the greeting. */
+  readonly greets?: readonly Said[];
   /** Paths below the client's folder that may change. */
   readonly mayChange?: RegExp;
 }
@@ -72,11 +74,22 @@ export function saying(said: readonly Said[]): Script {
   };
 }
 
+/** Answers each of the client's messages as it comes. */
+export function answering(answers: (header: Header) => readonly Said[]): Script {
+  return async (peer, request) => {
+    let header: Header | undefined = request;
+    for (; header !== undefined; header = await peer.next()) {
+      for (const said of answers(header)) say(peer, said);
+    }
+    peer.channel.end();
+  };
+}
+
 /**
  * Runs the client twice against it, for programs and for people: a victim lies outside, an old file where the client
  * works. Nothing may change but what the trick allows, and no control character reaches the terminal.
  */
-export async function survive({ args, says, mayChange }: Trick): Promise<Survived> {
+export async function survive({ args, says, greets, mayChange }: Trick): Promise<Survived> {
   const script = typeof says === "function" ? says : saying(says);
   const run = async (more: string[]) => {
     await using client = await temporaryFolder();
@@ -86,7 +99,13 @@ export async function survive({ args, says, mayChange }: Trick): Promise<Survive
     await writeFile(client.join("work", "x"), OLD);
     await mkdir(client.join("work", "own"));
     await symlink("../../outside", client.join("work", "own", "out"));
-    using server = scriptedServer(script);
+    await mkdir(client.join("work", "d"));
+    await writeFile(client.join("work", "d", "a"), "12345");
+    await writeFile(client.join("work", "d", "b"), "12345");
+    await writeFile(client.join("work", "big"), new Uint8Array(2 * MiB));
+    const greet =
+      greets === undefined ? undefined : (peer: Peer) => greets.forEach((said) => say(peer, said));
+    using server = scriptedServer(script, greet);
     const before = treeOf(client.path);
     const began = performance.now();
     const ran = await sock([...args, "--retry", "0s", ...more], {
