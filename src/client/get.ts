@@ -24,7 +24,7 @@ export interface GetOptions extends RetryOptions {
   readonly isLeftOut?: ((path: Segments, isFolder: boolean) => boolean) | undefined;
   onFailed(source: number, error: SockError): void;
   onOutcome?(outcome: Outcome): void;
-  onBytes?(bytes: number): void;
+  onBytes?(bytes: number, there: number): void;
 }
 
 /** One of our paths, as the server said what it is. */
@@ -41,25 +41,33 @@ export async function get(
   options: GetOptions,
 ): Promise<Counts> {
   const totals: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
-  let moved = 0;
+  /** How far any connection came: entries with their end, and bytes of the next one. */
+  const furthest = { told: 0, bytes: 0 };
+  let progress = 0;
+  let opened = 0;
+  const reached = (entries: number, count: number): void => {
+    if (entries < furthest.told || (entries === furthest.told && count <= furthest.bytes)) return;
+    [furthest.told, furthest.bytes] = [entries, count];
+    progress += 1;
+  };
   /** Entries that were told of on earlier connections: those that are there now are not told again. */
   let toldBefore = 0;
   return retrying(
     async () => {
       const session = await open();
-      moved += 1;
+      opened += 1;
       let told = 0;
       try {
         const outcome = (one: Outcome): void => {
-          moved += 1;
           told += 1;
+          reached(told, 0);
           if (one.action === "same" && told <= toldBefore) return;
           count(totals, one);
           options.onOutcome?.(one);
         };
-        const bytes = (count: number): void => {
-          moved += count;
-          options.onBytes?.(count);
+        const bytes = (count: number, there: number): void => {
+          reached(told, there);
+          options.onBytes?.(count, there);
         };
         await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
         return totals;
@@ -68,7 +76,8 @@ export async function get(
         session.close();
       }
     },
-    () => moved,
+    // a first session is one more than none; that there are others after it is no progress
+    () => progress + Math.min(opened, 1),
     options,
   );
 }
@@ -86,7 +95,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
     onOutcome: (one) => {
       if (channel.failure === undefined) options.onOutcome?.(one);
     },
-    onBytes: (count) => options.onBytes?.(count),
+    onBytes: (count, there) => options.onBytes?.(count, there),
   });
   session.pack(compress);
   channel.send({ type: "get", paths, digest, links, compress, fresh: options.fresh() });

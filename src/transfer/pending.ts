@@ -9,6 +9,8 @@ export interface SenderOptions {
   readonly digest: Digest;
   /** What the receiver was asked to do; `any` where it is its own master. */
   readonly onExists: OnExists | "any";
+  /** The receiver only says what it would do, or may. */
+  readonly dry: boolean;
   readonly pool: BlockPool;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
@@ -42,6 +44,9 @@ export interface Pending {
   compared: boolean;
   /** How many bytes the receiver has proved. */
   from: number | undefined;
+  /** The most that was proved on any connection, and the furthest that was sent, bytes. */
+  proved: number;
+  reached: number;
 }
 
 /** What went out of a file. */

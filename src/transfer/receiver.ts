@@ -26,6 +26,8 @@ export class Receiver {
   readonly #places = new Places();
   readonly #recent = new RecentPaths();
   readonly #slice = new Slice();
+  /** The highest number of an entry so far. */
+  #last = -1;
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
 
@@ -47,24 +49,25 @@ export class Receiver {
         if (this.#large !== undefined) {
           throw new SockError("protocol", "an entry began in the middle of another");
         }
+        this.#last = Math.max(this.#last, message.entry);
         await this.#entry(message, frame);
         frame.release?.();
         break;
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
           await this.#step(this.#large, (large) => large.data(frame.body ?? EMPTY, frame.release));
-          this.#options.onBytes?.(length);
-        } else frame.release?.();
+          this.#options.onBytes?.(length, this.#large?.bytes ?? 0);
+        } else this.#passOver(message, frame);
         break;
       case "proof":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.prove(frame.body ?? EMPTY));
-        }
+        } else this.#passOver(message, frame);
         break;
       case "end":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.end(message.bytes, message.digest));
-        }
+        } else this.#passOver(message, frame);
         break;
       case "abort":
         await this.#aborted(message.entry, message.code);
@@ -135,7 +138,7 @@ export class Receiver {
     if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
     if (entry.digest !== undefined && body !== undefined) {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
-      options.onBytes?.(body.length);
+      options.onBytes?.(body.length, 0);
       if (!options.sync && !options.verify) {
         this.#once(put, () => this.#answer(entry, putSmall(put, entry, body)));
         return;
@@ -151,6 +154,12 @@ export class Receiver {
         await large.end(body.length, digest);
       });
     }
+  }
+
+  /** What was on its way when the entry was stopped. */
+  #passOver({ entry }: { entry: number }, frame: Received): void {
+    frame.release?.();
+    if (entry > this.#last) throw new SockError("protocol", "bytes came of an entry that has not begun");
   }
 
   /** Two entries of one path would be one file at the end: the second is refused. */

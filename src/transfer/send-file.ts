@@ -98,6 +98,7 @@ export async function sendLarge(
     const progress = (bytes: number): void => {
       sender.options.onBytes?.(bytes - last, item);
       last = bytes;
+      sender.reached(pending, bytes);
     };
     const sent = await sendBlocks(read, digester, pool, sink, progress, start);
     if (sent === undefined) {
@@ -175,6 +176,7 @@ function entryOf(pending: Pending, item: FileItem | StreamItem): { type: string;
 interface Owner {
   readonly options: SenderOptions;
   proved(wire: Wire, pending: Pending): Promise<number>;
+  reached(pending: Pending, bytes: number): void;
 }
 
 /** All bytes of a small file, of one version. */

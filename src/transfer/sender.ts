@@ -26,6 +26,7 @@ export class Sender {
   /** Nothing more is asked for until all is answered. */
   #draining = false;
   #last = 0;
+  #progress = 0;
   #wake: (() => void) | undefined;
   readonly #slice = new Slice();
 
@@ -67,6 +68,11 @@ export class Sender {
     return this.#pending.size < (this.#draining ? 1 : ENTRIES_IN_FLIGHT);
   }
 
+  /** Grows with what was not done before on any connection: the same bytes again are no progress. */
+  get progress(): number {
+    return this.#progress;
+  }
+
   /** Nothing more is sent; to be called when it is over, however. */
   async close(): Promise<void> {
     await this.#items.return?.(undefined);
@@ -88,6 +94,8 @@ export class Sender {
         if (pending.have === 0 || message.at > pending.have)
           throw new SockError("protocol", "more is proved than is there");
         pending.from = message.at;
+        this.#advanced(message.at - pending.proved);
+        pending.proved = Math.max(pending.proved, message.at);
         break;
       case "stop":
         this.#settle(
@@ -96,7 +104,7 @@ export class Sender {
         );
         break;
       case "done":
-        checkDone(message, pending, this.options.onExists);
+        checkDone(message, pending, this.options);
         this.#settle(pending, doneOutcome(pending, message));
         break;
       default:
@@ -191,6 +199,8 @@ export class Sender {
       again: false,
       compared: false,
       from: undefined,
+      proved: 0,
+      reached: 0,
     };
     this.#pending.set(pending.id, pending);
     return pending;
@@ -283,7 +293,18 @@ export class Sender {
     this.#closed(pending.node);
   }
 
+  /** So many bytes of the file went out; to be told of as they go. */
+  reached(pending: Pending, bytes: number): void {
+    this.#advanced(bytes - pending.reached);
+    pending.reached = Math.max(pending.reached, bytes);
+  }
+
+  #advanced(by: number): void {
+    if (by > 0) this.#progress += by;
+  }
+
   #tell(outcome: Outcome): void {
+    this.#progress += 1;
     count(this.counts, outcome);
     this.options.onOutcome?.(outcome);
   }

@@ -116,6 +116,15 @@ for (const cut of ["end", "reset"] as const) {
       }
       expect(line.partials()).toEqual([]);
     }, 20_000);
+
+    test(`${verb}: a line that always ends (${cut}) at one place is given up after --retry`, async () => {
+      await using line = await cutLine();
+      line.faults.cutAfter = 3000;
+      const began = performance.now();
+      expect(await line.run("--retry", "700ms")).toMatchObject({ status: 6 });
+      expect(performance.now() - began).toBeLessThan(4000);
+      expect(line.relay.accepted).toBeGreaterThan(2);
+    });
   }
 }
 

@@ -241,8 +241,7 @@ describe("a client that speaks the protocol and does not keep to it", () => {
     test(`${what}: told, closed, no file`, async () => {
       const before = treeOf(outer.path);
       using client = await scriptedClient(server.join);
-      for (const frame of frames)
-        client.send(frame, frame["size"] === 0 ? new Uint8Array(0) : undefined);
+      for (const frame of frames) client.send(frame, frame["size"] === 0 ? new Uint8Array(0) : undefined);
       const answers = await client.until();
       expect(answers.at(-1)).toMatchObject({ type: "error", code: "protocol" });
       expect(treeOf(outer.path)).toEqual(before);
