@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
+import { errnoOf } from "../files/errno.ts";
 import { fsFailure } from "../files/failure.ts";
 import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
 import { Root } from "../files/root.ts";
@@ -64,6 +65,7 @@ export class Destinations implements Disposable {
       try {
         fs.mkdirSync(folder, { recursive: true });
       } catch (cause) {
+        if (errnoOf(cause) === "EEXIST") throw new SockError("not-folder", `${folder}: is not a folder`);
         throw fsFailure(cause, folder);
       }
       root = Root.open(folder, { name: folder === "." ? "" : join(folder), writable: true });

@@ -21,7 +21,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     digest: request.digest,
     // whatever the client does about files that it has, it is its own
     onExists: "any",
-    dry: true,
+    dry: "any",
     pool: context.pool,
     pace: rate === undefined ? undefined : new Pace(rate),
     onOutcome: (outcome) => {

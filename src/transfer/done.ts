@@ -3,8 +3,11 @@ import type { Done } from "../protocol/file-messages.ts";
 import type { Pending, SenderOptions } from "./pending.ts";
 
 /** The receiver's word counts only where it fits what was asked and sent. Throws `protocol`, `differs`. */
-export function checkDone(done: Done, { item, sent, have }: Pending, options: SenderOptions): void {
-  const { onExists, dry } = options;
+export function checkDone(
+  done: Done,
+  { item, sent, have }: Pending,
+  { onExists, dry }: Pick<SenderOptions, "onExists" | "dry">,
+): void {
   const { action } = done;
   const asked = onExists === "any" || action === (onExists === "skip" ? "skipped" : "renamed");
   if ((action === "skipped" || action === "renamed") && !asked) {
@@ -19,7 +22,7 @@ export function checkDone(done: Done, { item, sent, have }: Pending, options: Se
   }
   if (sent === undefined) {
     // what would become of an offer, where nothing is to be changed
-    if (dry && done.digest === "" && (have === 0 || action === "replaced")) return;
+    if (dry !== false && done.digest === "" && (have === 0 || action === "replaced")) return;
     throw new SockError("protocol", "the receiver says that it has all, before all was sent");
   }
   if (done.bytes !== sent.bytes || done.digest !== sent.digest) throw differs();

@@ -9,8 +9,8 @@ export interface SenderOptions {
   readonly digest: Digest;
   /** What the receiver was asked to do; `any` where it is its own master. */
   readonly onExists: OnExists | "any";
-  /** The receiver only says what it would do, or may. */
-  readonly dry: boolean;
+  /** The receiver only says what it would do. */
+  readonly dry: boolean | "any";
   readonly pool: BlockPool;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;

@@ -6,6 +6,7 @@ import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
+import { MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
@@ -30,6 +31,8 @@ export class Receiver {
   #last = -1;
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
+  /** Bytes since the last entry that were of no use: what was on its way when it was stopped. */
+  #passedOver = 0;
 
   constructor(wire: Wire, options: ReceiverOptions) {
     this.#wire = wire;
@@ -50,6 +53,7 @@ export class Receiver {
           throw new SockError("protocol", "an entry began in the middle of another");
         }
         this.#last = Math.max(this.#last, message.entry);
+        this.#passedOver = 0;
         await this.#entry(message, frame);
         frame.release?.();
         break;
@@ -156,10 +160,13 @@ export class Receiver {
     }
   }
 
-  /** What was on its way when the entry was stopped. */
   #passOver({ entry }: { entry: number }, frame: Received): void {
     frame.release?.();
     if (entry > this.#last) throw new SockError("protocol", "bytes came of an entry that has not begun");
+    this.#passedOver += (frame.body?.length ?? 0) + FRAME_BYTES;
+    if (this.#passedOver > MAX_PASSED_OVER_BYTES) {
+      throw new SockError("protocol", "the peer goes on with what was stopped");
+    }
   }
 
   /** Two entries of one path would be one file at the end: the second is refused. */
@@ -227,6 +234,8 @@ export class Receiver {
 }
 
 const EMPTY = new Uint8Array(0);
+/** What a frame without a body counts as, bytes. */
+const FRAME_BYTES = 256;
 
 function differs(): SockError {
   return new SockError("differs", "what arrived is not what was read: the digests differ", "send it again");
