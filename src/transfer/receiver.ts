@@ -107,6 +107,7 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
+      this.#recent.claim(landing, entry);
       if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
@@ -115,7 +116,7 @@ export class Receiver {
         started,
       };
       if (entry.kind === "folder") this.#answer(entry, putFolder(put, entry));
-      else if (entry.kind === "link") this.#once(put, () => this.#answer(entry, putLink(put, entry)));
+      else if (entry.kind === "link") this.#answer(entry, putLink(put, entry));
       else await this.#file(put, entry, body);
     } catch (thrown) {
       const error = asSockError(thrown);
@@ -137,11 +138,10 @@ export class Receiver {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
       options.onBytes?.(body.length);
       if (!options.sync && !options.verify) {
-        this.#once(put, () => this.#answer(entry, putSmall(put, entry, body)));
+        this.#answer(entry, putSmall(put, entry, body));
         return;
       }
     }
-    this.#recent.add(put.landing);
     this.#large = await LargeFile.begin(put, entry, this.#wire, () => this.close());
     if (this.#large.outcome !== undefined) await this.#finished(this.#large);
     else if (entry.digest !== undefined && body !== undefined) {
@@ -151,13 +151,6 @@ export class Receiver {
         await large.end(body.length, digest);
       });
     }
-  }
-
-  /** Two entries of one path would be one file at the end: the second is refused. */
-  #once(put: Put, action: () => void): void {
-    this.#recent.check(put.landing);
-    action();
-    this.#recent.add(put.landing);
   }
 
   async #step(large: LargeFile, action: (large: LargeFile) => Promise<void>): Promise<void> {
