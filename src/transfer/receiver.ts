@@ -6,6 +6,7 @@ import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
+import { ENTRIES_IN_FLIGHT } from "../protocol/constants.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
@@ -28,6 +29,8 @@ export class Receiver {
   readonly #slice = new Slice();
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
+  /** Offers that were wanted, and whose bytes have not begun. */
+  readonly #wanted = new Map<number, Wanted>();
 
   constructor(wire: Wire, options: ReceiverOptions) {
     this.#wire = wire;
@@ -92,6 +95,7 @@ export class Receiver {
 
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
+    this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
       this.#wire.sendSoon({
         type: "done",
@@ -129,7 +133,7 @@ export class Receiver {
     const { options } = put;
     if (entry.offer === true) {
       const weighed = weigh(put, entry);
-      if ("have" in weighed) this.#wire.sendSoon({ type: "want", entry: entry.entry, have: weighed.have });
+      if ("have" in weighed) this.#want(put, entry, weighed.have);
       else this.#answer(entry, weighed);
       return;
     }
@@ -153,6 +157,14 @@ export class Receiver {
     }
   }
 
+  #want({ landing: { shown }, started }: Put, { entry, kind }: FileEntry, have: number): void {
+    if (this.#wanted.size >= ENTRIES_IN_FLIGHT) {
+      throw new SockError("protocol", "more was offered than may be on its way");
+    }
+    this.#wanted.set(entry, { kind, shown, started });
+    this.#wire.sendSoon({ type: "want", entry, have });
+  }
+
   async #step(large: LargeFile, action: (large: LargeFile) => Promise<void>): Promise<void> {
     try {
       await action(large);
@@ -174,15 +186,18 @@ export class Receiver {
 
   async #aborted(entry: number, code: SockError["code"]): Promise<void> {
     const large = this.#large;
+    const error = new SockError(code, "the sender gave it up");
     if (large?.entry.entry !== entry) {
-      // of a file that was wanted, and could not be opened any more
-      this.counts.failed += 1;
+      const wanted = this.#wanted.get(entry);
+      this.#wanted.delete(entry);
+      // could not be opened any more
+      if (wanted !== undefined) this.#tell(failedOutcome(wanted, error));
+      else this.counts.failed += 1;
       return;
     }
     this.#large = undefined;
     if (code === "interrupted") await large.keep();
     else await large.discard();
-    const error = new SockError(code, "the sender gave it up");
     this.#stop(large.entry, error);
     this.#tell(large.failed(error));
   }
@@ -195,8 +210,7 @@ export class Receiver {
 
   #refuse(entry: Entry, shown: string, started: number, error: SockError): void {
     this.#stop(entry, error);
-    const ms = performance.now() - started;
-    this.#tell({ kind: entry.kind, shown, bytes: 0, digest: "", action: "failed", error, ms });
+    this.#tell(failedOutcome({ kind: entry.kind, shown, started }, error));
   }
 
   #stop(entry: Entry, { code, message, hint }: SockError): void {
@@ -211,6 +225,16 @@ export class Receiver {
 }
 
 const EMPTY = new Uint8Array(0);
+
+interface Wanted {
+  readonly kind: Outcome["kind"];
+  readonly shown: string;
+  readonly started: number;
+}
+
+function failedOutcome({ kind, shown, started }: Wanted, error: SockError): Outcome {
+  return { kind, shown, bytes: 0, digest: "", action: "failed", error, ms: performance.now() - started };
+}
 
 function differs(): SockError {
   return new SockError("differs", "what arrived is not what was read: the digests differ", "send it again");
