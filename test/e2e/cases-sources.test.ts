@@ -103,7 +103,7 @@ for (const verb of ["put", "get"] as const) {
 /** A client and a server that permissions bind, whoever runs the tests. */
 async function bound(): Promise<{
   base: string;
-  run(...words: string[]): Promise<{ status: number | null; stdout: string }>;
+  run: (...words: string[]) => Promise<{ status: number | null; stdout: string }>;
 }> {
   const base = await temporaryFolder();
   open.push(base);

@@ -22,15 +22,15 @@ export const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-gro
 
 export interface Pair extends AsyncDisposable {
   /** A path in what is served, in the client's folder, or in the one that holds both. */
-  root(...names: string[]): string;
-  here(...names: string[]): string;
-  base(...names: string[]): string;
+  readonly root: (...names: string[]) => string;
+  readonly here: (...names: string[]) => string;
+  readonly base: (...names: string[]) => string;
   readonly server: Serving;
   readonly env: Record<string, string>;
-  run(...args: string[]): Promise<Ran>;
-  start(...args: string[]): Promise<Child>;
+  readonly run: (...args: string[]) => Promise<Ran>;
+  readonly start: (...args: string[]) => Promise<Child>;
   /** The victim and what else is in its folder: what it was, if nothing got out. */
-  outside(): string;
+  readonly outside: () => string;
 }
 
 export interface PairOptions extends Omit<ServeOptions, "args" | "home" | "cwd"> {
@@ -51,7 +51,7 @@ export async function pair({ flags = [], ...options }: PairOptions = {}): Promis
   return {
     root: (...names) => base.join("root", ...names),
     here: (...names) => base.join("here", ...names),
-    base: base.join,
+    base: (...names) => base.join(...names),
     server,
     env,
     run: (...args) => sock(args, more),
