@@ -29,7 +29,7 @@ async function halfway(verb: "put" | "get"): Promise<{
   child: Child;
   from: string;
   to: string;
-  goOn(): void;
+  goOn: () => void;
 }> {
   const line = await pairWithLine();
   open.push(line);
