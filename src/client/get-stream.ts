@@ -71,6 +71,9 @@ export async function getStream(session: Session, path: WirePath, options: Strea
           failure = new SockError(message.code, "the server could not go on with the file");
           channel.send({ type: "stop", entry: message.entry, code: message.code, message: failure.message });
           break;
+        case "missed":
+          failure ??= new SockError(message.code, message.message, message.hint);
+          break;
         case "result":
           channel.send({ type: "finish" });
           if (failure !== undefined) throw failure;

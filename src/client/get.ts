@@ -1,5 +1,5 @@
 import { asSockError, SockError } from "../errors.ts";
-import type { Compress, Digest, Entry, Links, Source, WirePath } from "../protocol/file-messages.ts";
+import type { Compress, Digest, Entry, Links, Missed, Source, WirePath } from "../protocol/file-messages.ts";
 import { type Counts, count, type Outcome } from "../transfer/outcome.ts";
 import { Receiver } from "../transfer/receiver.ts";
 import type { Landing, ReceiverOptions } from "../transfer/receiving-options.ts";
@@ -61,7 +61,8 @@ export async function get(
         const outcome = (one: Outcome): void => {
           told += 1;
           reached(told, 0);
-          if (one.action === "same" && told <= toldBefore) return;
+          // what does not come is told by each connection
+          if ((one.action === "same" || one.error !== undefined) && told <= toldBefore) return;
           count(totals, one);
           options.onOutcome?.(one);
         };
@@ -87,14 +88,15 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const { channel } = session;
   const { paths, digest, links, compress } = request;
   const asked: Asked[] = [];
+  const tell = (one: Outcome): void => {
+    // a break is no outcome: it is tried again
+    if (channel.failure === undefined) options.onOutcome?.(one);
+  };
   const receiver = new Receiver(channel, {
     ...options.receiver,
     land: (entry) => landing(entry, asked),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
-    // a break is no outcome: it is tried again
-    onOutcome: (one) => {
-      if (channel.failure === undefined) options.onOutcome?.(one);
-    },
+    onOutcome: tell,
     onBytes: (count, there) => options.onBytes?.(count, there),
   });
   session.pack(compress);
@@ -106,6 +108,11 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
         case "source":
           asked.push(next(message, asked.length, paths.length, options));
           break;
+        case "missed": {
+          const missed = missedOutcome(message, asked, options);
+          if (missed !== undefined) tell(missed);
+          break;
+        }
         case "entry":
         case "data":
         case "proof":
@@ -156,6 +163,26 @@ function leftOut(excludes: (path: Segments, isFolder: boolean) => boolean): (ent
     const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
     return path !== "." && excludes(wireSegments(path), entry.kind === "folder");
   };
+}
+
+/** What the server can't send, or passes over; undefined below what can't be placed here anyway. */
+function missedOutcome(
+  message: Missed,
+  all: readonly Asked[],
+  { isLeftOut }: GetOptions,
+): Outcome | undefined {
+  const asked = all[message.source];
+  if (asked === undefined) {
+    throw new SockError("protocol", "the server told of what nobody asked for");
+  }
+  if (asked.landing instanceof SockError) return undefined;
+  const path = "path" in message ? message.path : Buffer.from(message.path64, "base64");
+  const segments = path === "." ? [] : wireSegments(path);
+  if (segments.length > 0 && isLeftOut?.(segments, false) === true) return undefined;
+  const shown = [asked.landing.shown, ...(segments.length > 0 ? [showPath(segments)] : [])].join("/");
+  const error = new SockError(message.code, message.message, message.hint);
+  const action = message.skipped === true ? "skipped" : "failed";
+  return { kind: "file", shown, bytes: 0, digest: "", action, error, ms: 0 };
 }
 
 /** A server can't choose where: entries are below what was asked for, or the asked for file itself. */

@@ -6,7 +6,7 @@ import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
-import { MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
+import { ENTRIES_IN_FLIGHT, MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
@@ -31,6 +31,8 @@ export class Receiver {
   #last = -1;
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
+  /** Offers that were wanted, and whose bytes have not begun. */
+  readonly #wanted = new Map<number, Wanted>();
   /** Bytes since the last entry that were of no use: what was on its way when it was stopped. */
   #passedOver = 0;
 
@@ -99,6 +101,7 @@ export class Receiver {
 
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
+    this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
       this.#wire.sendSoon({
         type: "done",
@@ -114,6 +117,7 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
+      this.#recent.claim(landing, entry);
       if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
@@ -122,7 +126,7 @@ export class Receiver {
         started,
       };
       if (entry.kind === "folder") this.#answer(entry, putFolder(put, entry));
-      else if (entry.kind === "link") this.#once(put, () => this.#answer(entry, putLink(put, entry)));
+      else if (entry.kind === "link") this.#answer(entry, putLink(put, entry));
       else await this.#file(put, entry, body);
     } catch (thrown) {
       const error = asSockError(thrown);
@@ -135,7 +139,7 @@ export class Receiver {
     const { options } = put;
     if (entry.offer === true) {
       const weighed = weigh(put, entry);
-      if ("have" in weighed) this.#wire.sendSoon({ type: "want", entry: entry.entry, have: weighed.have });
+      if ("have" in weighed) this.#want(put, entry, weighed.have);
       else this.#answer(entry, weighed);
       return;
     }
@@ -144,11 +148,10 @@ export class Receiver {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
       options.onBytes?.(body.length, 0);
       if (!options.sync && !options.verify) {
-        this.#once(put, () => this.#answer(entry, putSmall(put, entry, body)));
+        this.#answer(entry, putSmall(put, entry, body));
         return;
       }
     }
-    this.#recent.add(put.landing);
     this.#large = await LargeFile.begin(put, entry, this.#wire, () => this.close());
     if (this.#large.outcome !== undefined) await this.#finished(this.#large);
     else if (entry.digest !== undefined && body !== undefined) {
@@ -169,11 +172,12 @@ export class Receiver {
     }
   }
 
-  /** Two entries of one path would be one file at the end: the second is refused. */
-  #once(put: Put, action: () => void): void {
-    this.#recent.check(put.landing);
-    action();
-    this.#recent.add(put.landing);
+  #want({ landing: { shown }, started }: Put, { entry, kind }: FileEntry, have: number): void {
+    if (this.#wanted.size >= ENTRIES_IN_FLIGHT) {
+      throw new SockError("protocol", "more was offered than may be on its way");
+    }
+    this.#wanted.set(entry, { kind, shown, started });
+    this.#wire.sendSoon({ type: "want", entry, have });
   }
 
   async #step(large: LargeFile, action: (large: LargeFile) => Promise<void>): Promise<void> {
@@ -197,15 +201,18 @@ export class Receiver {
 
   async #aborted(entry: number, code: SockError["code"]): Promise<void> {
     const large = this.#large;
+    const error = new SockError(code, "the sender gave it up");
     if (large?.entry.entry !== entry) {
-      // of a file that was wanted, and could not be opened any more
-      this.counts.failed += 1;
+      const wanted = this.#wanted.get(entry);
+      this.#wanted.delete(entry);
+      // could not be opened any more
+      if (wanted !== undefined) this.#tell(failedOutcome(wanted, error));
+      else this.counts.failed += 1;
       return;
     }
     this.#large = undefined;
     if (code === "interrupted") await large.keep();
     else await large.discard();
-    const error = new SockError(code, "the sender gave it up");
     this.#stop(large.entry, error);
     this.#tell(large.failed(error));
   }
@@ -218,8 +225,7 @@ export class Receiver {
 
   #refuse(entry: Entry, shown: string, started: number, error: SockError): void {
     this.#stop(entry, error);
-    const ms = performance.now() - started;
-    this.#tell({ kind: entry.kind, shown, bytes: 0, digest: "", action: "failed", error, ms });
+    this.#tell(failedOutcome({ kind: entry.kind, shown, started }, error));
   }
 
   #stop(entry: Entry, { code, message, hint }: SockError): void {
@@ -236,6 +242,16 @@ export class Receiver {
 const EMPTY = new Uint8Array(0);
 /** What a frame without a body counts as, bytes. */
 const FRAME_BYTES = 256;
+
+interface Wanted {
+  readonly kind: Outcome["kind"];
+  readonly shown: string;
+  readonly started: number;
+}
+
+function failedOutcome({ kind, shown, started }: Wanted, error: SockError): Outcome {
+  return { kind, shown, bytes: 0, digest: "", action: "failed", error, ms: performance.now() - started };
+}
 
 function differs(): SockError {
   return new SockError("differs", "what arrived is not what was read: the digests differ", "send it again");

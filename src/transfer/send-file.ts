@@ -70,6 +70,7 @@ export async function sendLarge(
       mode: item.mode,
       ...(pending.have > 0 ? { resume: pending.have } : {}),
     });
+    pending.named = true;
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;

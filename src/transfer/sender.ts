@@ -164,6 +164,7 @@ export class Sender {
       case "failed":
       case "passed": {
         const action = item.kind === "failed" ? "failed" : "skipped";
+        if (item.at !== undefined) this.options.onMissed?.(item.at, item.error, item.kind === "passed");
         this.#tell({
           kind: "file",
           shown: item.shown,
@@ -196,6 +197,7 @@ export class Sender {
       have: 0,
       sent: undefined,
       answered: false,
+      named: false,
       again: false,
       compared: false,
       from: undefined,
@@ -234,6 +236,7 @@ export class Sender {
       this.#queue.push(pending);
       return;
     }
+    pending.named = !fresh || item.kind !== "file";
     const base = { type: "entry", entry, ...item.path, ...sourceOf(item) };
     if (item.kind === "enter") {
       wire.sendSoon({ ...base, kind: "folder", mtime: item.mtimeUs, mode: item.mode });
@@ -274,6 +277,8 @@ export class Sender {
     if (pending.answered) return;
     const code: ErrorCode = error.code;
     wire.sendSoon({ type: "abort", entry: pending.id, code });
+    const { source, path } = pending.item;
+    if (!pending.named && source !== undefined) this.options.onMissed?.({ source, path }, error, false);
     this.#settle(pending, failedOutcome(pending, error));
   }
 
