@@ -204,5 +204,5 @@ function landing(entry: Entry, all: readonly Asked[]): Landing {
   const below = wireSegments(path);
   const { root, segments, shown } = asked.landing;
   const own = [...segments, ...below];
-  return { root, segments: own, shown: `${shown}/${showPath(below)}` };
+  return { root, segments: own, shown: shown === "." ? showPath(below) : `${shown}/${showPath(below)}` };
 }
