@@ -59,7 +59,8 @@ export default defineVerb({
     const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
     const progress = new TransferProgress(context.ui, null);
-    using places = new Destinations(dest, !single, dry);
+    const several = !single || wanted.some(({ matched }) => matched);
+    using places = new Destinations(dest, several, dry);
     const pool = new BlockPool();
     const hosts: string[] = [];
     try {
@@ -98,12 +99,6 @@ export default defineVerb({
             },
             onFailed: (source, error) => {
               const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
-              tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
-            },
-            onUntold: (failed) => {
-              const path = `${host.name}:${shownPath(group.paths[0] ?? "")}`;
-              const words = `${path}: ${failed} could not be read there`;
-              const error = new SockError("some-failed", words, "sock ls -lR HOST:PATH shows what it is");
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
@@ -160,6 +155,8 @@ interface Wanted {
   readonly host: Target;
   /** Bytes where it is not UTF-8. */
   readonly path: string | Uint8Array;
+  /** A pattern led to it: how many others it led to does not change where it goes. */
+  readonly matched: boolean;
 }
 
 /** The words with what their patterns mean in their place. Throws `not-found` for a pattern that fits nothing. */
@@ -171,13 +168,13 @@ async function expanded(
   for (const { host: word, path } of remotes) {
     const host = resolveHost(word, context.env);
     if (!hasGlob(path)) {
-      wanted.push({ host, path });
+      wanted.push({ host, path, matched: false });
       continue;
     }
     const session = await Session.open(host, sessionOptions(context));
     try {
       // a key that may not list can still name a file that is called so
-      if (!session.server.caps.includes("ls")) wanted.push({ host, path });
+      if (!session.server.caps.includes("ls")) wanted.push({ host, path, matched: false });
       else {
         let inside: string | undefined;
         for await (const one of expand(session, path)) {
@@ -185,7 +182,7 @@ async function expanded(
           // it comes with the folder that it is in
           if (inside !== undefined && shown.startsWith(inside)) continue;
           if (one.item?.kind === "folder") inside = `${shown.replace(/\/$/, "")}/`;
-          wanted.push({ host, path: one.path });
+          wanted.push({ host, path: one.path, matched: one.path !== path });
         }
       }
     } finally {

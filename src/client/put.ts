@@ -36,38 +36,30 @@ export async function put(
   to: string,
   options: PutOptions,
 ): Promise<Counts> {
-  let sent = 0;
   const sender = new Sender(items, {
     digest: options.digest,
     onExists: options.onExists,
     dry: options.dry,
     pool: options.pool,
     pace: options.pace,
-    onOutcome: (outcome) => {
-      sent += 1;
-      options.onOutcome?.(outcome);
-    },
-    onBytes: (bytes, item) => {
-      sent += bytes;
-      options.onBytes?.(bytes, item);
-    },
+    onOutcome: (outcome) => options.onOutcome?.(outcome),
+    onBytes: (bytes, item) => options.onBytes?.(bytes, item),
   });
-  /** That somebody answers is no progress but once. */
   let opened = 0;
   try {
     return await retrying(
       async () => {
         const session = await open();
-        const isFirst = opened === 0;
-        opened = 1;
+        opened += 1;
         try {
-          await once(session, sender, to, options, isFirst && options.direct);
+          await once(session, sender, to, options, opened === 1 && options.direct);
           return sender.counts;
         } finally {
           session.close();
         }
       },
-      () => sent + opened,
+      // a first session is one more than none; that there are others after it is no progress
+      () => sender.progress + Math.min(opened, 1),
       options,
     );
   } finally {

@@ -24,6 +24,16 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     dry: "any",
     pool: context.pool,
     pace: rate === undefined ? undefined : new Pace(rate),
+    onMissed: ({ source, path }, { code, message, hint }, skipped) =>
+      channel.sendSoon({
+        type: "missed",
+        source,
+        ...path,
+        code,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+        ...(skipped ? { skipped } : {}),
+      }),
     onOutcome: (outcome) => {
       only = outcome;
       seen += 1;

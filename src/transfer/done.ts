@@ -9,8 +9,8 @@ export function checkDone(
   { onExists, dry }: Pick<SenderOptions, "onExists" | "dry">,
 ): void {
   const { action } = done;
-  const asked = onExists === "any" || action === (onExists === "skip" ? "skipped" : "renamed");
-  if ((action === "skipped" || action === "renamed") && !asked) {
+  const asked = { skipped: "skip", renamed: "rename" } as const;
+  if ((action === "skipped" || action === "renamed") && onExists !== "any" && onExists !== asked[action]) {
     throw new SockError("protocol", `the receiver ${action} a file, and was not asked to`);
   }
   if (item.kind === "enter" || item.kind === "link" || action === "skipped") return;

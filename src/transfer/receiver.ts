@@ -27,6 +27,8 @@ export class Receiver {
   readonly #places = new Places();
   readonly #recent = new RecentPaths();
   readonly #slice = new Slice();
+  /** The highest number of an entry so far. */
+  #last = -1;
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
   /** Offers that were wanted, and whose bytes have not begun. */
@@ -52,6 +54,7 @@ export class Receiver {
         if (this.#large !== undefined) {
           throw new SockError("protocol", "an entry began in the middle of another");
         }
+        this.#last = Math.max(this.#last, message.entry);
         this.#passedOver = 0;
         await this.#entry(message, frame);
         frame.release?.();
@@ -59,25 +62,23 @@ export class Receiver {
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
           await this.#step(this.#large, (large) => large.data(frame.body ?? EMPTY, frame.release));
-          this.#options.onBytes?.(length);
-        } else {
-          frame.release?.();
-          this.#passOver(length);
-        }
+          this.#options.onBytes?.(length, this.#large?.bytes ?? 0);
+        } else this.#passOver(message, frame);
         break;
       case "proof":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.prove(frame.body ?? EMPTY));
         }
-        // it may go on for a while after the answer
-        this.#passOver(length);
+        // they go on for a while after the answer to them
+        this.#passOver(message, frame);
         break;
       case "end":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.end(message.bytes, message.digest));
-        } else this.#passOver(0);
+        } else this.#passOver(message, frame);
         break;
       case "abort":
+        this.#countPassedOver(0);
         await this.#aborted(message.entry, message.code);
         break;
       default:
@@ -101,16 +102,9 @@ export class Receiver {
     this.#places.close();
   }
 
-  #passOver(bytes: number): void {
-    this.#passedOver += bytes + FRAME_BYTES;
-    if (this.#passedOver > MAX_PASSED_OVER_BYTES) {
-      throw new SockError("protocol", "the peer goes on with what was stopped");
-    }
-  }
-
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
-    this.#wanted.delete(entry.entry);
+    const isWanted = this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
       this.#wire.sendSoon({
         type: "done",
@@ -126,6 +120,7 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
+      this.#recent.claim(landing, entry, isWanted);
       if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
@@ -134,7 +129,7 @@ export class Receiver {
         started,
       };
       if (entry.kind === "folder") this.#answer(entry, putFolder(put, entry));
-      else if (entry.kind === "link") this.#once(put, () => this.#answer(entry, putLink(put, entry)));
+      else if (entry.kind === "link") this.#answer(entry, putLink(put, entry));
       else await this.#file(put, entry, body);
     } catch (thrown) {
       const error = asSockError(thrown);
@@ -154,14 +149,12 @@ export class Receiver {
     if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
     if (entry.digest !== undefined && body !== undefined) {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
-      options.onBytes?.(body.length);
+      options.onBytes?.(body.length, 0);
       if (!options.sync && !options.verify) {
-        this.#once(put, () => this.#answer(entry, putSmall(put, entry, body)));
+        this.#answer(entry, putSmall(put, entry, body));
         return;
       }
     }
-    this.#recent.check(put.landing);
-    this.#recent.add(put.landing);
     this.#large = await LargeFile.begin(put, entry, this.#wire, () => this.close());
     if (this.#large.outcome !== undefined) await this.#finished(this.#large);
     else if (entry.digest !== undefined && body !== undefined) {
@@ -173,19 +166,25 @@ export class Receiver {
     }
   }
 
+  #passOver({ entry }: { entry: number }, frame: Received): void {
+    frame.release?.();
+    if (entry > this.#last) throw new SockError("protocol", "a part came of an entry that has not begun");
+    this.#countPassedOver(frame.body?.length ?? 0);
+  }
+
+  #countPassedOver(bytes: number): void {
+    this.#passedOver += bytes + FRAME_BYTES;
+    if (this.#passedOver > MAX_PASSED_OVER_BYTES) {
+      throw new SockError("protocol", "the peer goes on with what was stopped");
+    }
+  }
+
   #want({ landing: { shown }, started }: Put, { entry, kind }: FileEntry, have: number): void {
     if (this.#wanted.size >= ENTRIES_IN_FLIGHT) {
       throw new SockError("protocol", "more was offered than may be on its way");
     }
     this.#wanted.set(entry, { kind, shown, started });
     this.#wire.sendSoon({ type: "want", entry, have });
-  }
-
-  /** Two entries of one path would be one file at the end: the second is refused. */
-  #once(put: Put, action: () => void): void {
-    this.#recent.check(put.landing);
-    action();
-    this.#recent.add(put.landing);
   }
 
   async #step(large: LargeFile, action: (large: LargeFile) => Promise<void>): Promise<void> {
@@ -211,12 +210,11 @@ export class Receiver {
     const large = this.#large;
     const error = new SockError(code, "the sender gave it up");
     if (large?.entry.entry !== entry) {
-      this.#passOver(0);
       const wanted = this.#wanted.get(entry);
       this.#wanted.delete(entry);
       // could not be opened any more
       if (wanted !== undefined) this.#tell(failedOutcome(wanted, error));
-      // else it may be the answer to our own word that we want no more
+      // else it may be what we stopped ourselves
       else if (code !== "interrupted") this.counts.failed += 1;
       return;
     }
@@ -250,8 +248,8 @@ export class Receiver {
 }
 
 const EMPTY = new Uint8Array(0);
-/** What a frame without a body counts as, bytes. */
-const FRAME_BYTES = 256;
+/** What a frame counts as beside its body, bytes. */
+const FRAME_BYTES = 1024;
 
 interface Wanted {
   readonly kind: Outcome["kind"];

@@ -71,6 +71,7 @@ export async function sendLarge(
       mode: item.mode,
       ...(pending.have > 0 ? { resume: pending.have } : {}),
     });
+    pending.named = true;
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;
@@ -99,6 +100,7 @@ export async function sendLarge(
     const progress = (bytes: number): void => {
       sender.options.onBytes?.(bytes - last, item);
       last = bytes;
+      sender.reached(pending, bytes);
     };
     const sent = await sendBlocks(read, digester, pool, sink, progress, start);
     if (sent === undefined) {
@@ -176,6 +178,7 @@ function entryOf(pending: Pending, item: FileItem | StreamItem): { type: string;
 interface Owner {
   readonly options: SenderOptions;
   proved(wire: Wire, pending: Pending): Promise<number>;
+  reached(pending: Pending, bytes: number): void;
 }
 
 /** All bytes of a small file, of one version. */

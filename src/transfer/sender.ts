@@ -29,6 +29,7 @@ export class Sender {
   /** Nothing more is asked for until all is answered. */
   #draining = false;
   #last = 0;
+  #progress = 0;
   #wake: (() => void) | undefined;
   /** Answers that may still come to what we gave up. */
   #late = 0;
@@ -73,6 +74,11 @@ export class Sender {
     return this.#pending.size < (this.#draining ? 1 : ENTRIES_IN_FLIGHT);
   }
 
+  /** Grows with what was not done before on any connection: the same bytes again are no progress. */
+  get progress(): number {
+    return this.#progress;
+  }
+
   /** Nothing more is sent; to be called when it is over, however. */
   async close(): Promise<void> {
     await this.#items.return?.(undefined);
@@ -97,6 +103,8 @@ export class Sender {
         if (pending.have === 0 || pending.from !== undefined || message.at > pending.have)
           throw new SockError("protocol", "more is proved than is there");
         pending.from = message.at;
+        this.#advanced(message.at - pending.proved);
+        pending.proved = Math.max(pending.proved, message.at);
         break;
       case "stop":
         this.#settle(
@@ -165,6 +173,7 @@ export class Sender {
       case "failed":
       case "passed": {
         const action = item.kind === "failed" ? "failed" : "skipped";
+        if (item.at !== undefined) this.options.onMissed?.(item.at, item.error, item.kind === "passed");
         this.#tell({
           kind: "file",
           shown: item.shown,
@@ -198,9 +207,12 @@ export class Sender {
       have: 0,
       sent: undefined,
       answered: false,
+      named: false,
       again: false,
       compared: false,
       from: undefined,
+      proved: 0,
+      reached: 0,
     };
     this.#pending.set(pending.id, pending);
     return pending;
@@ -234,6 +246,7 @@ export class Sender {
       this.#queue.push(pending);
       return;
     }
+    pending.named = !fresh || item.kind !== "file";
     const base = { type: "entry", entry, ...item.path, ...sourceOf(item) };
     if (item.kind === "enter") {
       wire.sendSoon({ ...base, kind: "folder", mtime: item.mtimeUs, mode: item.mode });
@@ -242,9 +255,9 @@ export class Sender {
     } else if (fresh) {
       this.#queue.push(pending);
     } else {
+      pending.offered = true;
       const { length, mtimeUs: mtime, mode } = item;
       const again = pending.again ? { again: true } : {};
-      pending.offered = true;
       wire.sendSoon({ ...base, kind: "file", length, mtime, mode, offer: true, ...again });
     }
   }
@@ -276,6 +289,8 @@ export class Sender {
     const code: ErrorCode = error.code;
     this.#late += LATE_ANSWERS;
     wire.sendSoon({ type: "abort", entry: pending.id, code });
+    const { source, path } = pending.item;
+    if (!pending.named && source !== undefined) this.options.onMissed?.({ source, path }, error, false);
     this.#settle(pending, failedOutcome(pending, error));
   }
 
@@ -296,7 +311,18 @@ export class Sender {
     this.#closed(pending.node);
   }
 
+  /** So many bytes of the file went out; to be told of as they go. */
+  reached(pending: Pending, bytes: number): void {
+    this.#advanced(bytes - pending.reached);
+    pending.reached = Math.max(pending.reached, bytes);
+  }
+
+  #advanced(by: number): void {
+    if (by > 0) this.#progress += by;
+  }
+
   #tell(outcome: Outcome): void {
+    this.#progress += 1;
     count(this.counts, outcome);
     this.options.onOutcome?.(outcome);
   }

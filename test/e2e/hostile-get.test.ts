@@ -218,7 +218,7 @@ describe("get of a file: the old one stays", () => {
       7,
       [{ ...FILE, kind: "failed", code: "not-found", message: "no" }, small(".")],
     ],
-    "failures that it does not name": ["some-failed", 10, [FILE, small("."), { ...RESULT, failed: 3 }]],
+    "failures that it does not name": ["protocol", 1, [FILE, small("."), { ...RESULT, failed: 3 }]],
   };
   for (const [what, [code, status, says]] of Object.entries(LIES)) {
     test(what, async () => {
