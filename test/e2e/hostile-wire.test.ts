@@ -254,7 +254,7 @@ describe("no end that a limit could know: --timeout and Ctrl-C end it, in flat m
     files: endless([FOLDER], (n) => small(`f${n}`, n)),
   };
   for (const [what, script] of Object.entries(MUCH)) {
-    test(what, async () => {
+    test.concurrent(what, async () => {
       const dest = /entries|files/.test(what) ? "t" : "x";
       const ran = await watched(["get", ":x", dest, "-q", "--timeout", "1s"], script);
       expect(ran.status).toBe(6);

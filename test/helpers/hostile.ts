@@ -29,6 +29,8 @@ export type Script = (peer: Peer, request: Header) => Promise<void> | void;
 export interface Trick {
   readonly args: readonly string[];
   readonly says: readonly Said[] | Script;
+  /** For `--retry`, where the trick needs a second connection. */
+  readonly retry?: string;
   /** In the place of the greeting. */
   readonly greets?: readonly Said[];
   /** Paths below the client's folder that may change. */
@@ -89,7 +91,7 @@ export function answering(answers: (header: Header) => readonly Said[]): Script 
  * Runs the client twice against it, for programs and for people: a victim lies outside, an old file where the client
  * works. Nothing may change but what the trick allows, and no control character reaches the terminal.
  */
-export async function survive({ args, says, greets, mayChange }: Trick): Promise<Survived> {
+export async function survive({ args, says, greets, mayChange, retry = "0s" }: Trick): Promise<Survived> {
   const script = typeof says === "function" ? says : saying(says);
   const run = async (more: string[]) => {
     await using client = await temporaryFolder();
@@ -108,7 +110,7 @@ export async function survive({ args, says, greets, mayChange }: Trick): Promise
     using server = scriptedServer(script, greet);
     const before = treeOf(client.path);
     const began = performance.now();
-    const ran = await sock([...args, "--retry", "0s", ...more], {
+    const ran = await sock([...args, "--retry", retry, ...more], {
       env: { SOCK_JOIN: server.join },
       cwd: client.join("work"),
       home: client.join("work"),
@@ -119,7 +121,7 @@ export async function survive({ args, says, greets, mayChange }: Trick): Promise
     const after = treeOf(client.path);
     for (const path of new Set([...Object.keys(before), ...Object.keys(after)])) {
       if (mayChange?.test(path) !== true) expect({ [path]: after[path] }).toEqual({ [path]: before[path] });
-      else if (before[path] !== after[path]) landed[path] = after[path] ?? "gone";
+      else if (before[path] !== after[path]) landed[named(path)] = after[path] ?? "gone";
     }
     return { ...ran, landed };
   };
@@ -132,6 +134,11 @@ export async function survive({ args, says, greets, mayChange }: Trick): Promise
   expect(words.landed).toEqual(json.landed);
   const { status, stdout, landed } = json;
   return { status, code: resultOf(stdout)["code"], landed, events: events(stdout), stderr: words.stderr };
+}
+
+/** The name of a partial file is another one for each server. */
+function named(path: string): string {
+  return path.replace(/(?<=\.sock-partial\/).*/, "part");
 }
 
 export interface Watched {
