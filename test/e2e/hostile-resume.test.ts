@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Header } from "../../src/protocol/frame.ts";
 import {
   answering,
+  CONTROL,
   CONTROLS,
   MiB,
   OLD,
@@ -24,13 +25,21 @@ const WHOLE = Buffer.concat(BLOCKS);
 
 describe("a file that is gone on with", () => {
   const entry = (more: object = {}): Header => ({
-    ...{ type: "entry", entry: 0, source: 0, kind: "file", path: "." },
-    ...{ length: WHOLE.length, mtime: 1e15, mode: null, ...more },
+    type: "entry",
+    entry: 0,
+    source: 0,
+    kind: "file",
+    path: ".",
+    length: WHOLE.length,
+    mtime: 1e15,
+    mode: null,
+    ...more,
   });
   const resume = entry({ resume: 2 * MiB });
   const data = (block = C): Said => [{ type: "data", entry: 0 }, block ?? FIVE];
   const end = (bytes: Uint8Array = WHOLE): Header => ({
-    ...{ type: "end", entry: 0 },
+    type: "end",
+    entry: 0,
     bytes: bytes.length,
     digest: sha256(bytes),
   });
@@ -57,7 +66,7 @@ describe("a file that is gone on with", () => {
     "the digest is that of what follows alone": [
       "differs",
       9,
-      [resume, proof(A, B), data(), end(C)].slice(0, 3).concat([{ ...end(), digest: sha256(C ?? FIVE) }]),
+      [resume, proof(A, B), data(), { ...end(), digest: sha256(C ?? FIVE) }],
     ],
     "a proof that lies, and the rest all the same": ["cut", 1, [resume, proof(A, C), data(), end()]],
     "more is proved than is there": [
@@ -111,8 +120,15 @@ describe("a file that is gone on with", () => {
 
 describe("get to stdout: never 0, and no byte more than was declared", () => {
   const entry = (more: object = {}): Header => ({
-    ...{ type: "entry", entry: 0, source: 0, kind: "file", path: "." },
-    ...{ length: 5, mtime: null, mode: null, ...more },
+    type: "entry",
+    entry: 0,
+    source: 0,
+    kind: "file",
+    path: ".",
+    length: 5,
+    mtime: null,
+    mode: null,
+    ...more,
   });
   const small: Said = [entry({ size: 5, digest: sha256(FIVE) }), FIVE];
   const data: Said = [{ type: "data", entry: 0 }, FIVE];
@@ -161,7 +177,7 @@ describe("get to stdout: never 0, and no byte more than was declared", () => {
     test(what, async () => {
       const ran = await watched(["get", ":x", "-", "-q"], saying([...says, RESULT]));
       expect([ran.status, ran.stdoutBytes]).toEqual([status, bytes]);
-      expect(ran.stderr).not.toMatch(/[\x1b\x07\x9b\u202e]/);
+      expect(ran.stderr).not.toMatch(CONTROL);
       expect(Object.keys(ran.tree).sort()).toEqual(["sock", "x"]);
     });
   }
@@ -169,8 +185,12 @@ describe("get to stdout: never 0, and no byte more than was declared", () => {
 
 describe("lists", () => {
   const item = (path: string, kind = "file"): Header => ({
-    ...{ type: "item", path, kind },
-    ...{ length: 0, mtime: null, mode: null },
+    type: "item",
+    path,
+    kind,
+    length: 0,
+    mtime: null,
+    mode: null,
   });
   const listing = (items: readonly Said[], files: number): Script =>
     answering(({ type, self }) => {
@@ -186,7 +206,6 @@ describe("lists", () => {
   }
 
   test("a pattern, and a list that never ends: --timeout ends it, in flat memory", async () => {
-    const endless = answering(() => []);
     const script: Script = async (peer, request) => {
       say(peer, request["self"] === true ? { type: "error", code: "not-found", message: "" } : FILE);
       await peer.until("ls");
@@ -198,7 +217,6 @@ describe("lists", () => {
           await Bun.sleep(0);
         }
       }
-      await endless(peer, request);
     };
     const ran = await watched(["get", ":*.txt", "t", "-q", "--timeout", "1s"], script);
     expect(ran.status).toBe(6);

@@ -23,7 +23,11 @@ const FOLDER: Header = { ...FILE, kind: "folder" };
 const RESULT: Header = { type: "result", files: 0, bytes: 0, skipped: 0, failed: 0 };
 const facts = { source: 0, mtime: null, mode: null };
 const entry = (path: string, more: object = {}): Header => ({
-  ...{ type: "entry", entry: 0, kind: "file", path, length: 5 },
+  type: "entry",
+  entry: 0,
+  kind: "file",
+  path,
+  length: 5,
   ...facts,
   ...more,
 });
