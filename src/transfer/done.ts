@@ -9,7 +9,7 @@ export function checkDone(
   { onExists, dry }: Pick<SenderOptions, "onExists" | "dry">,
 ): void {
   const { action } = done;
-  const asked = onExists === "any" || action === (onExists === "skip" ? "skipped" : "renamed");
+  const asked = onExists === "any" || onExists === (action === "skipped" ? "skip" : "rename");
   if ((action === "skipped" || action === "renamed") && !asked) {
     throw new SockError("protocol", `the receiver ${action} a file, and was not asked to`);
   }
