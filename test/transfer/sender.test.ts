@@ -46,6 +46,7 @@ class Talk {
     this.sender = new Sender(listed(items), {
       digest: "sha256",
       onExists: "replace",
+      dry: false,
       pool,
       onOutcome: (outcome) => this.outcomes.push(outcome),
       ...options,
