@@ -30,6 +30,8 @@ export interface GetOptions extends RetryOptions {
 /** One of our paths, as the server said what it is. */
 interface Asked {
   readonly kind: "file" | "folder";
+  /** Something came of it, or the server said why not. */
+  begun: boolean;
   /** Undefined where it can't be placed here: its entries are refused. */
   readonly landing: Landing | SockError;
 }
@@ -88,13 +90,16 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const { channel } = session;
   const { paths, digest, links, compress } = request;
   const asked: Asked[] = [];
+  let isFailureKnown = false;
   const tell = (one: Outcome): void => {
     // a break is no outcome: it is tried again
-    if (channel.failure === undefined) options.onOutcome?.(one);
+    if (channel.failure !== undefined) return;
+    if (one.action === "failed") isFailureKnown = true;
+    options.onOutcome?.(one);
   };
   const receiver = new Receiver(channel, {
     ...options.receiver,
-    land: (entry) => landing(entry, asked),
+    land: (entry) => landing(entry, asked, links),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
     onOutcome: tell,
     onBytes: (count, there) => options.onBytes?.(count, there),
@@ -109,6 +114,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
           asked.push(next(message, asked.length, paths.length, options));
           break;
         case "missed": {
+          if (message.skipped !== true) isFailureKnown = true;
           const missed = missedOutcome(message, asked, options);
           if (missed !== undefined) tell(missed);
           break;
@@ -121,8 +127,11 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
           await receiver.take(message, frame);
           break;
         case "result":
-          if (receiver.busy || asked.length !== paths.length) {
+          if (receiver.busy || asked.length !== paths.length || asked.some(isDue)) {
             throw new SockError("protocol", "the server ended before all was sent");
+          }
+          if (message.failed > 0 && !isFailureKnown && !asked.some(isMisplaced)) {
+            throw new SockError("protocol", "the server counts failures that it has not told of");
           }
           channel.send({ type: "finish" });
           return;
@@ -147,14 +156,14 @@ function next(message: Source, due: number, most: number, options: GetOptions): 
   if (message.kind === "failed") {
     const error = new SockError(message.code, message.message, message.hint);
     options.onFailed(source, error);
-    return { kind: "file", landing: error };
+    return { kind: "file", begun: false, landing: error };
   }
   try {
-    return { kind: message.kind, landing: options.place(source, message.kind) };
+    return { kind: message.kind, begun: false, landing: options.place(source, message.kind) };
   } catch (thrown) {
     const error = asSockError(thrown);
     options.onFailed(source, error);
-    return { kind: message.kind, landing: error };
+    return { kind: message.kind, begun: false, landing: error };
   }
 }
 
@@ -175,6 +184,7 @@ function missedOutcome(
   if (asked === undefined) {
     throw new SockError("protocol", "the server told of what nobody asked for");
   }
+  asked.begun = true;
   if (asked.landing instanceof SockError) return undefined;
   const path = "path" in message ? message.path : Buffer.from(message.path64, "base64");
   const segments = path === "." ? [] : wireSegments(path);
@@ -185,10 +195,20 @@ function missedOutcome(
   return { kind: "file", shown, bytes: 0, digest: "", action, error, ms: 0 };
 }
 
+/** It can't be placed here, or does not come: that was told. */
+function isMisplaced({ landing: place }: Asked): boolean {
+  return place instanceof SockError;
+}
+
+/** A file that was promised, and of which nothing came. */
+function isDue(asked: Asked): boolean {
+  return asked.kind === "file" && !asked.begun && !isMisplaced(asked);
+}
+
 /** A server can't choose where: entries are below what was asked for, or the asked for file itself. */
-function landing(entry: Entry, all: readonly Asked[]): Landing {
+function landing(entry: Entry, all: readonly Asked[], links: Links): Landing {
   const asked = all[entry.source ?? 0];
-  if (asked === undefined) {
+  if (asked === undefined || (entry.kind === "link" && links !== "keep")) {
     throw new SockError("protocol", "the server sent what nobody asked for");
   }
   if (asked.landing instanceof SockError) throw asked.landing;
@@ -200,6 +220,7 @@ function landing(entry: Entry, all: readonly Asked[]): Landing {
   if (asked.kind === "file" && entry.kind !== "file") {
     throw new SockError("protocol", "the server sent something else than it said");
   }
+  asked.begun = true;
   if (isTop) return asked.landing;
   const below = wireSegments(path);
   const { root, segments, shown } = asked.landing;

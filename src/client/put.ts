@@ -132,6 +132,9 @@ async function readAnswers(session: Session, sender: Sender, ready: (fresh: bool
         break;
       case "result":
         if (!sender.finished) throw new SockError("protocol", "the server ended without an answer");
+        if (message.failed > 0 && sender.counts.failed === 0) {
+          throw new SockError("protocol", "the server counts failures that it has not told of");
+        }
         return;
       default:
         throw new SockError("protocol", `the server answered a put with ${message.type}`);

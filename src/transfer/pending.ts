@@ -36,6 +36,8 @@ export interface Pending {
   readonly item: FileItem | StreamItem | LinkItem | Extract<Item, { kind: "enter" }>;
   readonly node: Node | undefined;
   readonly started: number;
+  /** It was offered, and is not wanted yet. */
+  offered: boolean;
   /** Bytes that the receiver may have. */
   have: number;
   /** What went out, once all has. */

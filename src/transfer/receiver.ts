@@ -43,7 +43,7 @@ export class Receiver {
 
   /** The sender may not end now. */
   get busy(): boolean {
-    return this.#large !== undefined;
+    return this.#large !== undefined || this.#wanted.size > 0;
   }
 
   /** One message; the next one only when this has resolved. Throws what ends the connection. */
@@ -68,7 +68,9 @@ export class Receiver {
       case "proof":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.prove(frame.body ?? EMPTY));
-        } else this.#passOver(message, frame);
+        }
+        // they go on for a while after the answer to them
+        this.#passOver(message, frame);
         break;
       case "end":
         if (this.#large?.entry.entry === message.entry) {
@@ -76,6 +78,7 @@ export class Receiver {
         } else this.#passOver(message, frame);
         break;
       case "abort":
+        this.#countPassedOver(0);
         await this.#aborted(message.entry, message.code);
         break;
       default:
@@ -101,7 +104,7 @@ export class Receiver {
 
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
-    this.#wanted.delete(entry.entry);
+    const isWanted = this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
       this.#wire.sendSoon({
         type: "done",
@@ -117,7 +120,7 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
-      this.#recent.claim(landing, entry);
+      this.#recent.claim(landing, entry, isWanted);
       if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
@@ -165,8 +168,12 @@ export class Receiver {
 
   #passOver({ entry }: { entry: number }, frame: Received): void {
     frame.release?.();
-    if (entry > this.#last) throw new SockError("protocol", "bytes came of an entry that has not begun");
-    this.#passedOver += (frame.body?.length ?? 0) + FRAME_BYTES;
+    if (entry > this.#last) throw new SockError("protocol", "a part came of an entry that has not begun");
+    this.#countPassedOver(frame.body?.length ?? 0);
+  }
+
+  #countPassedOver(bytes: number): void {
+    this.#passedOver += bytes + FRAME_BYTES;
     if (this.#passedOver > MAX_PASSED_OVER_BYTES) {
       throw new SockError("protocol", "the peer goes on with what was stopped");
     }
@@ -207,7 +214,8 @@ export class Receiver {
       this.#wanted.delete(entry);
       // could not be opened any more
       if (wanted !== undefined) this.#tell(failedOutcome(wanted, error));
-      else this.counts.failed += 1;
+      // else it may be what we stopped ourselves
+      else if (code !== "interrupted") this.counts.failed += 1;
       return;
     }
     this.#large = undefined;
@@ -240,8 +248,8 @@ export class Receiver {
 }
 
 const EMPTY = new Uint8Array(0);
-/** What a frame without a body counts as, bytes. */
-const FRAME_BYTES = 256;
+/** What a frame counts as beside its body, bytes. */
+const FRAME_BYTES = 1024;
 
 interface Wanted {
   readonly kind: Outcome["kind"];

@@ -36,6 +36,7 @@ export function sendSmall(wire: Wire, { options }: Owner, pending: Pending, item
 export function offerSmall(wire: Wire, { options }: Owner, pending: Pending, item: FileItem): void {
   const { bytes, mtimeUs: mtime, mode } = readWhole(item);
   pending.compared = true;
+  pending.offered = true;
   pending.have = 0;
   const digest = digestOf(options.digest, bytes);
   wire.sendSoon({
