@@ -9,8 +9,8 @@ export function checkDone(
   { onExists, dry }: Pick<SenderOptions, "onExists" | "dry">,
 ): void {
   const { action } = done;
-  const asked = { skipped: "skip", renamed: "rename" } as const;
-  if ((action === "skipped" || action === "renamed") && onExists !== "any" && onExists !== asked[action]) {
+  const asked = onExists === "any" || onExists === (action === "skipped" ? "skip" : "rename");
+  if ((action === "skipped" || action === "renamed") && !asked) {
     throw new SockError("protocol", `the receiver ${action} a file, and was not asked to`);
   }
   if (item.kind === "enter" || item.kind === "link" || action === "skipped") return;

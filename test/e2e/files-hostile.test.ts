@@ -117,6 +117,15 @@ for (const cut of ["end", "reset"] as const) {
       expect(line.partials()).toEqual([]);
     }, 20_000);
 
+    test(`${verb}: a line that ends (${cut}) again and again, and carries some of it each time, carries all of it`, async () => {
+      await using line = await cutLine();
+      line.faults.cutAfter = 1.5 * MiB;
+      expect(await line.run()).toMatchObject({ status: 0 });
+      expect(sha256(await line.there())).toBe(sha256(line.bytes));
+      expect(line.relay.accepted).toBeGreaterThan(2);
+      expect(line.partials()).toEqual([]);
+    });
+
     test(`${verb}: a line that always ends (${cut}) at one place is given up after --retry`, async () => {
       await using line = await cutLine();
       line.faults.cutAfter = 3000;
