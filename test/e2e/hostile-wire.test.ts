@@ -149,6 +149,10 @@ describe("control characters", () => {
         { type: "error", ...problem, code: "draining" },
       ],
     ],
+    "in what is skipped": [
+      0,
+      [FOLDER, { type: "missed", source: 0, path: `f${CONTROLS}`, skipped: true, ...problem }, RESULT],
+    ],
     "in names that are refused": [4, [FOLDER, small(`../${CONTROLS}`), RESULT]],
     "in an error as long as a header": [
       1,
