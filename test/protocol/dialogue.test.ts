@@ -13,6 +13,7 @@ import { BlockPool } from "../../src/files/blocks.ts";
 import { type Frame, FrameDecoder, type Header } from "../../src/protocol/frame.ts";
 import { parseJoinCode } from "../../src/protocol/join-code.ts";
 import { parseClientMessage, parseServerMessage } from "../../src/protocol/messages.ts";
+import { unpack } from "../../src/transport/packing.ts";
 import { serveHere } from "../helpers/in-process.ts";
 
 const document = readFileSync(resolve(import.meta.dir, "../../PROTOCOL.md"), "utf8");
@@ -173,6 +174,19 @@ test("the put and the get are what client and server say to each other", async (
       printed.map(({ header, body }) => JSON.stringify([header, body])),
     );
   }
+});
+
+test("the packed frame holds the echo three times", () => {
+  const [, said = "", hex = ""] = /```text\nC (\{"type":"packed".*\})\n([^`]*)```/.exec(document) ?? [];
+  const echo = turns.find(({ header }) => typeOf(header) === "echo");
+  const frames: Frame[] = [];
+  const decoder = new FrameDecoder({ inside: true });
+  decoder.push(Uint8Array.fromHex(hex.replace(/\s/g, "")), (frame) => frames.push(frame));
+  expect(decoder.midFrame).toBe(false);
+  expect(frames.map(({ header }) => JSON.stringify(header))).toEqual([said]);
+  const [{ header, body } = { header: undefined, body: undefined }] = frames;
+  const bytes = unpack(body ?? new Uint8Array(0), Number(header?.["raw"]));
+  expect(Buffer.from(bytes).toString("hex")).toBe((echo?.hex ?? "").repeat(3));
 });
 
 test("the block is what scripts/vectors/dialogue.ts prints", () => {
