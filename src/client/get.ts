@@ -187,7 +187,12 @@ function missedOutcome(
   asked.begun = true;
   if (asked.landing instanceof SockError) return undefined;
   const path = "path" in message ? message.path : Buffer.from(message.path64, "base64");
-  const segments = path === "." ? [] : wireSegments(path);
+  const isTop = path === ".";
+  // what was asked for by its name is never passed over
+  if (isTop ? message.skipped === true : asked.kind === "file") {
+    throw new SockError("protocol", "the server told of what nobody asked for");
+  }
+  const segments = isTop ? [] : wireSegments(path);
   if (segments.length > 0 && isLeftOut?.(segments, false) === true) return undefined;
   const shown = [asked.landing.shown, ...(segments.length > 0 ? [showPath(segments)] : [])].join("/");
   const error = new SockError(message.code, message.message, message.hint);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Header } from "../../src/protocol/frame.ts";
-import { type Said, sha256, survive } from "../helpers/hostile.ts";
+import { CONTROLS, type Said, sha256, survive } from "../helpers/hostile.ts";
 
 const FIVE = Buffer.from("12345");
 const X = Buffer.from("x");
@@ -37,6 +37,15 @@ const end = (more: object = {}): Header => ({
   entry: 0,
   bytes: 5,
   digest: sha256(FIVE),
+  ...more,
+});
+const missed = (path: string, more: object = {}): Header => ({
+  type: "missed",
+  source: 0,
+  path,
+  code: "permission",
+  message: CONTROLS,
+  hint: CONTROLS,
   ...more,
 });
 const IN_TREE = /^work\/t(\/|$)/;
@@ -99,6 +108,10 @@ describe("get of a tree: what must never land", () => {
     "an entry in the middle of another": ["protocol", 1, [FOLDER, entry("f"), small("g")]],
     "a result in the middle of a file": ["protocol", 1, [FOLDER, entry("f"), [data, FIVE], RESULT]],
     "a result before the source": ["protocol", 1, [RESULT]],
+    "a miss of another source": ["protocol", 1, [FOLDER, missed("f", { source: 1 })]],
+    "a miss up": ["outside", 4, [FOLDER, missed("../x")]],
+    "a miss before its source": ["protocol", 1, [missed("f")]],
+    "all is skipped": ["protocol", 1, [FOLDER, missed(".", { skipped: true })]],
     "an abort": ["changed", 1, [FOLDER, entry("f"), { type: "abort", entry: 0, code: "changed" }]],
   };
   for (const [what, [code, status, says]] of Object.entries(LIES)) {
@@ -207,6 +220,9 @@ describe("get of a file: the old one stays", () => {
     "an end without a beginning": ["protocol", 1, [FILE, end()]],
     "bytes without a beginning": ["protocol", 1, [FILE, [data, FIVE]]],
     "a result twice": ["protocol", 1, [FILE, RESULT, RESULT]],
+    "a miss": ["permission", 1, [FILE, missed(".")]],
+    "a miss by another name": ["protocol", 1, [FILE, missed("f")]],
+    "skipped, though it was asked for": ["protocol", 1, [FILE, missed(".", { skipped: true })]],
     "an error in the middle": [
       "policy",
       4,

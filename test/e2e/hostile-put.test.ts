@@ -127,7 +127,7 @@ describe("put of a large file, which is offered first", () => {
     "wanted again in the middle": ["protocol", 1, { put: [READY], entry: [want()], data: [want()] }],
     "wanted after its end": ["protocol", 1, { put: [READY], entry: [want()], end: [want()] }],
     "more is there than the file has": ["protocol", 1, { put: [READY], entry: [want(2 * MiB + 1)] }],
-    "a want of what was not offered": ["protocol", 1, { put: [READY, want()] }],
+    "a want before anything was offered": ["protocol", 1, { put: [want(), READY] }],
     "a want of another entry": ["protocol", 1, { put: [READY], entry: [want(0, 1)] }],
     "proved, where nothing was to be": ["protocol", 1, { put: [READY], entry: [want(), from(0)] }],
     "more is proved than was said to be there": [

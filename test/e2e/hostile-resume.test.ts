@@ -52,10 +52,10 @@ describe("a file that is gone on with", () => {
   const goingOn =
     (second: readonly Said[]): Script =>
     async (peer) => {
-      for (const said of [FILE, entry({ offer: true })]) say(peer, said);
+      say(peer, FILE, entry({ offer: true }));
       const want = (await peer.until("want")).at(-1);
       if (want?.["have"] === 0) {
-        for (const said of [entry(), data(A), data(B)]) say(peer, said);
+        say(peer, entry(), data(A), data(B));
         await peer.channel.flushed();
         peer.channel.end();
       } else if (want?.["have"] === 2 * MiB) await saying([...second, RESULT])(peer, want);

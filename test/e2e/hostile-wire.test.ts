@@ -149,6 +149,10 @@ describe("control characters", () => {
         { type: "error", ...problem, code: "draining" },
       ],
     ],
+    "in what is skipped": [
+      0,
+      [FOLDER, { type: "missed", source: 0, path: `f${CONTROLS}`, skipped: true, ...problem }, RESULT],
+    ],
     "in names that are refused": [4, [FOLDER, small(`../${CONTROLS}`), RESULT]],
     "in an error as long as a header": [
       1,
@@ -174,7 +178,7 @@ describe("control characters", () => {
   test("nothing of them reaches a terminal", async () => {
     await using client = await temporaryFolder();
     using server = scriptedServer((peer) => {
-      for (const said of [FOLDER, small(CONTROLS), small(`../${CONTROLS}`, 1)]) say(peer, said);
+      say(peer, FOLDER, small(CONTROLS), small(`../${CONTROLS}`, 1));
       peer.send({ type: "error", ...problem });
     });
     const options = { env: { SOCK_JOIN: server.join }, home: client.path, terminal: true };
@@ -191,7 +195,7 @@ describe("control characters", () => {
 const endless =
   (first: readonly Said[], again: (n: number) => Said): Script =>
   async (peer: Peer) => {
-    for (const said of first) say(peer, said);
+    say(peer, ...first);
     for (let n = 0; peer.channel.failure === undefined; n++) {
       say(peer, again(n));
       if (n % 100 === 0) {
@@ -242,11 +246,11 @@ describe("no end that a limit could know: --timeout and Ctrl-C end it, in flat m
   const MUCH: Record<string, Script> = {
     silence: async (peer) => void (await peer.until()),
     "silence in the middle of a file": async (peer) => {
-      for (const said of [FILE, entry(".")]) say(peer, said);
+      say(peer, FILE, entry("."));
       await peer.until();
     },
     "a byte now and then": async (peer) => {
-      for (const said of [FILE, entry(".", { length: 1e6 })]) say(peer, said);
+      say(peer, FILE, entry(".", { length: 1e6 }));
       while (peer.channel.failure === undefined) {
         say(peer, [{ type: "data", entry: 0 }, Buffer.from("x")]);
         await Bun.sleep(20);

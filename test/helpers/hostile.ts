@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
-import type { Header } from "../../src/protocol/frame.ts";
+import { encodeFrame, type Header } from "../../src/protocol/frame.ts";
 import { start } from "./child.ts";
 import { events, resultOf, sock } from "./run.ts";
 import { type Peer, scriptedServer } from "./scripted.ts";
@@ -54,13 +54,16 @@ export function frame(header: string, body: Uint8Array = new Uint8Array(0)): Uin
   return new Uint8Array(Buffer.concat([length, text, body]));
 }
 
-export function say(peer: Peer, said: Said): void {
-  const { connection } = peer.channel;
-  if (said instanceof Uint8Array) connection.write(said);
-  else if (typeof said === "string") connection.write(frame(said));
-  else if (!isWithBody(said)) peer.send(said);
-  else if (typeof said[0] === "string") connection.write(frame(said[0], said[1]));
-  else peer.send(said[0], said[1]);
+/** Says it all in one write, so that nothing of what the client does comes between. */
+export function say(peer: Peer, ...all: readonly Said[]): void {
+  peer.channel.connection.write(Buffer.concat(all.map(bytesOf)));
+}
+
+function bytesOf(said: Said): Uint8Array {
+  if (said instanceof Uint8Array) return said;
+  if (typeof said === "string") return frame(said);
+  if (!isWithBody(said)) return encodeFrame(said);
+  return typeof said[0] === "string" ? frame(said[0], said[1]) : encodeFrame(said[0], said[1]);
 }
 
 function isWithBody(said: Header | WithBody): said is WithBody {
@@ -70,7 +73,7 @@ function isWithBody(said: Header | WithBody): said is WithBody {
 /** Says all at once, then reads to the end. */
 export function saying(said: readonly Said[]): Script {
   return async (peer) => {
-    for (const one of said) say(peer, one);
+    say(peer, ...said);
     await peer.until();
     peer.channel.end();
   };
@@ -81,7 +84,7 @@ export function answering(answers: (header: Header) => readonly Said[]): Script 
   return async (peer, request) => {
     let header: Header | undefined = request;
     for (; header !== undefined; header = await peer.next()) {
-      for (const said of answers(header)) say(peer, said);
+      say(peer, ...answers(header));
     }
     peer.channel.end();
   };
@@ -104,9 +107,8 @@ export async function survive({ args, says, greets, mayChange, retry = "0s" }: T
     await mkdir(client.join("work", "d"));
     await writeFile(client.join("work", "d", "a"), "12345");
     await writeFile(client.join("work", "d", "b"), "12345");
-    await writeFile(client.join("work", "big"), new Uint8Array(2 * MiB));
-    const greet =
-      greets === undefined ? undefined : (peer: Peer) => greets.forEach((said) => say(peer, said));
+    if (args.includes("big")) await writeFile(client.join("work", "big"), new Uint8Array(2 * MiB));
+    const greet = greets === undefined ? undefined : (peer: Peer) => say(peer, ...greets);
     using server = scriptedServer(script, greet);
     const before = treeOf(client.path);
     const began = performance.now();
