@@ -61,8 +61,7 @@ export class Receiver {
         }
         this.#last = Math.max(this.#last, message.entry);
         this.#passedOver = 0;
-        await this.#entry(message, frame);
-        frame.release?.();
+        if ((await this.#entry(message, frame)) === "done") frame.release?.();
         break;
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
@@ -111,7 +110,8 @@ export class Receiver {
     this.#places.close();
   }
 
-  async #entry(entry: Entry, { body }: Received): Promise<void> {
+  /** `kept`: the body is still needed, and is released later. */
+  async #entry(entry: Entry, frame: Received): Promise<"done" | "kept"> {
     const started = performance.now();
     const isWanted = this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
@@ -123,7 +123,7 @@ export class Receiver {
         action: "skipped",
         path: "",
       });
-      return;
+      return "done";
     }
     let shown = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64").toString();
     try {
@@ -139,27 +139,32 @@ export class Receiver {
       };
       if (entry.kind === "folder") this.#answer(entry, putFolder(put, entry));
       else if (entry.kind === "link") this.#answer(entry, putLink(put, entry));
-      else await this.#file(put, entry, body);
+      else return await this.#file(put, entry, frame);
     } catch (thrown) {
       const error = asSockError(thrown);
       if (error.code === "protocol") throw error;
       this.#refuse(entry, shown, started, error);
     }
+    return "done";
   }
 
-  async #file(put: Put, entry: FileEntry, body: Uint8Array | undefined): Promise<void> {
+  async #file(put: Put, entry: FileEntry, frame: Received): Promise<"done" | "kept"> {
     const { options } = put;
+    const { body } = frame;
     if (entry.offer === true) {
       const weighed = weigh(put, entry);
       if ("have" in weighed) this.#want(put, entry, weighed.have);
       else this.#answer(entry, weighed);
-      return;
+      return "done";
     }
     if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
     if (entry.digest !== undefined && body !== undefined) {
       if (!options.sync && !options.verify) {
-        this.#digests.add(body, (digest) => this.#small(put, entry, body, digest));
-        return;
+        this.#digests.add(body, (digest) => {
+          this.#small(put, entry, body, digest);
+          frame.release?.();
+        });
+        return "kept";
       }
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
       options.onBytes?.(body.length, 0);
@@ -173,6 +178,7 @@ export class Receiver {
         await large.end(body.length, digest);
       });
     }
+    return "done";
   }
 
   #small(put: Put, entry: FileEntry, body: Uint8Array, digest: string): void {
