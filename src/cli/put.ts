@@ -82,7 +82,7 @@ export default defineVerb({
     if (given.atomic) checkAtomic(sources, to, given["on-exists"]);
     const algorithm = digestName(given.digest);
     const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
-    const tally = new Tally(context, { algorithm, single, dry, receipt });
+    const tally = new Tally(context, { algorithm, single, dry, receipt, atomic: given.atomic });
     const total = single ? (only?.length ?? null) : null;
     const progress = new TransferProgress(context.ui, total);
     const items = sourceItems(sources, to, {
@@ -112,6 +112,10 @@ export default defineVerb({
         },
         onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
       });
+    } catch (thrown) {
+      // what has failed says more than that therefore nothing was changed
+      if (given.atomic) tally.check();
+      throw thrown;
     } finally {
       progress.done();
       receipt?.close();

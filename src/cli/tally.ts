@@ -23,6 +23,8 @@ export interface TallyOptions {
   /** One file is asked for: its failure is the run's. */
   readonly single: boolean;
   readonly dry: boolean;
+  /** All or nothing: where one fails, nothing was changed. */
+  readonly atomic?: boolean;
   readonly receipt: Receipt | undefined;
 }
 
@@ -77,16 +79,17 @@ export class Tally {
   /** The lines at the end, and the result event's fields; `where` is what the user asked for. */
   finish(host: string, where: string): void {
     const seconds = (performance.now() - this.#started) / 1000;
+    const undone = this.#options.atomic === true && this.#failed > 0;
     this.#context.json.result({
       host,
-      files: this.#files,
-      bytes: this.#bytes,
+      files: undone ? 0 : this.#files,
+      bytes: undone ? 0 : this.#bytes,
       skipped: this.#skipped,
       failed: this.#failed,
       seconds: Number(seconds.toFixed(3)),
     });
     const only = this.#only;
-    if (this.seen === 0 || (this.#failed > 0 && this.#failed === this.seen)) return;
+    if (undone || this.seen === 0 || (this.#failed > 0 && this.#failed === this.seen)) return;
     if (this.#options.single && only !== undefined && this.seen === 1) this.#reportOne(only);
     else this.#reportAll(where, seconds);
   }
@@ -96,7 +99,8 @@ export class Tally {
     const first = this.#failure;
     if (first === undefined) return;
     if (this.#options.single && this.seen === 1) throw first;
-    const words = `${this.#failed} of ${this.seen} failed`;
+    const end = this.#options.atomic === true ? ", so nothing was changed" : "";
+    const words = `${this.#failed} of ${this.seen} failed${end}`;
     const code =
       FIRST.has(first.status) || (this.#alike && this.#failed === this.seen) ? first.code : "some-failed";
     throw new SockError(code, words);
@@ -107,8 +111,9 @@ export class Tally {
     const first = this.#failure;
     if (first === undefined || (FIRST.has(error.status) && !FIRST.has(first.status))) this.#failure = error;
     if (first !== undefined && first.status !== error.status) this.#alike = false;
-    const { code, message } = error;
-    this.#context.json.emit({ type: "file", path: told.path, action: "failed", code, message });
+    const { code, message, hint } = error;
+    const why = { code, message, ...(hint === undefined ? {} : { hint }) };
+    this.#context.json.emit({ type: "file", path: told.path, action: "failed", ...why });
     if (!this.#options.single && !this.#context.json.enabled) this.#context.ui.error(error);
   }
 

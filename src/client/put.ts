@@ -41,6 +41,7 @@ export async function put(
     digest: options.digest,
     onExists: options.onExists,
     pool: options.pool,
+    dry: options.dry,
     pace: options.pace,
     onOutcome: (outcome) => {
       sent += 1;

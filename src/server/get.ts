@@ -4,7 +4,6 @@ import { Outgoing } from "../files/outgoing.ts";
 import type { Get, WirePath } from "../protocol/file-messages.ts";
 import type { Item } from "../transfer/items.ts";
 import type { Outcome } from "../transfer/outcome.ts";
-import { Pace } from "../transfer/pace.ts";
 import { Sender } from "../transfer/sender.ts";
 import { treeItems } from "../transfer/tree-items.ts";
 import type { Session } from "./session.ts";
@@ -13,7 +12,6 @@ import type { Session } from "./session.ts";
 export async function answerGet(session: Session, request: Get): Promise<void> {
   session.require("get");
   const { channel, context } = session;
-  const { rate } = context.rails.options;
   const started = performance.now();
   let only: Outcome | undefined;
   let seen = 0;
@@ -22,7 +20,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     // whatever the client does about files that it has, it is its own
     onExists: "any",
     pool: context.pool,
-    pace: rate === undefined ? undefined : new Pace(rate),
+    pace: context.rails.paceOf(session.grant.hash),
     onOutcome: (outcome) => {
       only = outcome;
       seen += 1;

@@ -5,10 +5,8 @@ import { Parents } from "../files/parents.ts";
 import { StagedTree } from "../files/staging.ts";
 import type { Entry, Put } from "../protocol/file-messages.ts";
 import type { Outcome } from "../transfer/outcome.ts";
-import { Pace } from "../transfer/pace.ts";
 import { Receiver } from "../transfer/receiver.ts";
 import type { Landing } from "../transfer/receiving-options.ts";
-import type { Rails } from "./rails.ts";
 import type { Session } from "./session.ts";
 import type { Place } from "./shares.ts";
 
@@ -43,6 +41,9 @@ class PutConversation {
   /** The only one so far, for the owner's line. */
   #only: Outcome | undefined;
   #seen = 0;
+  /** Entries so far, and those of them that were only offered yet; counted where there is a limit. */
+  #entries = 0;
+  readonly #offered = new Set<number>();
   #told = 0;
 
   static async begin(session: Session, request: Put): Promise<PutConversation> {
@@ -53,7 +54,7 @@ class PutConversation {
     if (request.atomic !== true) return new PutConversation(session, request, place, undefined);
     const { segments, into } = parseDestination(place.path);
     if (!into || context.rails.onExists(request.on_exists) !== "replace") {
-      throw new SockError("policy", "only a folder that is replaced can change as one");
+      throw new SockError("policy", "only a folder that is replaced can change as one", "leave --atomic out");
     }
     const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
     return new PutConversation(session, request, place, staged);
@@ -81,9 +82,9 @@ class PutConversation {
       owner: grant.hash,
       minFree: context.rails.options.minFree,
       maxFile: context.rails.options.maxFile,
-      pace: paceOf(context.rails),
-      admit: (length) => context.rails.admit(length),
-      land: (entry) => this.#land(entry),
+      pace: context.rails.paceOf(grant.hash),
+      protects: context.rails.protects(request.on_exists) ? Date.now() : undefined,
+      land: (entry) => this.#admitted(entry, this.#land(entry)),
       onOutcome: (outcome) => this.#outcome(outcome),
       takeOver: (id, evict) => context.claims.take(id, { run, evict: () => this.#evict(evict) }),
     });
@@ -149,8 +150,20 @@ class PutConversation {
     }
   }
 
+  /** Throws what the owner's limits say. An offer and what comes of it are one entry. */
+  #admitted(entry: Entry, landing: Landing): Landing {
+    const { rails } = this.#session.context;
+    if (entry.kind === "file") rails.admit(landing.shown, entry.length);
+    if (rails.options.maxEntries === undefined) return landing;
+    const isOffer = entry.kind === "file" && entry.offer === true;
+    if (isOffer ? this.#offered.has(entry.entry) : this.#offered.delete(entry.entry)) return landing;
+    rails.admitEntry(landing.shown, this.#entries);
+    this.#entries += 1;
+    if (isOffer) this.#offered.add(entry.entry);
+    return landing;
+  }
+
   #land(entry: Entry): Landing {
-    this.#session.context.rails.admitEntry(this.#seen);
     const { root, prefix, path: to } = this.#place;
     if (this.#staged !== undefined) return this.#landStaged(this.#staged, entry);
     const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
@@ -199,10 +212,6 @@ class PutConversation {
     const what = `${this.#request.to || "."}  ${files} files${more}`;
     this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
   }
-}
-
-function paceOf({ options }: Rails): Pace | undefined {
-  return options.rate === undefined ? undefined : new Pace(options.rate);
 }
 
 async function passOver(session: Session): Promise<void> {

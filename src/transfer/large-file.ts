@@ -10,6 +10,7 @@ import { Receiving } from "../files/receiving.ts";
 import { RESUME_BYTES } from "../protocol/constants.ts";
 import type { FileEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
+import { formatBytes } from "../text/units.ts";
 import { Proving } from "./proving.ts";
 import { canBeProved, putMetadata, type Put } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
@@ -56,7 +57,11 @@ export class LargeFile {
     if (this.#receiving === undefined) throw new SockError("protocol", "data came before it was asked for");
     const { maxFile } = this.#put.options;
     if (maxFile !== undefined && this.#receiving.bytes + piece.length > maxFile) {
-      throw new SockError("too-large", `${this.#put.landing.shown}: longer than files may be there`);
+      throw new SockError(
+        "too-large",
+        `${this.#put.landing.shown}: longer than the ${formatBytes(maxFile)} that are taken there`,
+        "the server was started with --max-file",
+      );
     }
     await this.#receiving.data(piece, release);
   }
@@ -107,11 +112,15 @@ export class LargeFile {
     const { landing, options } = this.#put;
     const { length } = this.entry;
     const id =
-      options.owner === undefined || length === null || length < RESUME_BYTES
+      options.owner === undefined || length === null || length < RESUME_BYTES || options.dry
         ? undefined
         : partialId(options.owner, [landing.shown]);
     if (id !== undefined) this.#release = await options.takeOver?.(id, evict);
     if (this.entry.resume !== undefined && id === undefined && this.#openBasis()) return;
+    if (options.dry) {
+      this.#goOn(0);
+      return;
+    }
     const incoming = (this.#incoming = this.#create(id));
     if (incoming.skipped) {
       this.outcome = this.#told({ bytes: 0, digest: "", action: "skipped" });

@@ -10,6 +10,8 @@ export interface SenderOptions {
   /** What the receiver was asked to do; `any` where it is its own master. */
   readonly onExists: OnExists | "any";
   readonly pool: BlockPool;
+  /** Nothing is changed there: a stream is not even read. */
+  readonly dry?: boolean | undefined;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
   /** Bytes of files that went out, and what is sent now. */

@@ -11,7 +11,7 @@ import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
 import type { ReceiverOptions } from "./receiving-options.ts";
 import { RecentPaths } from "./recent-paths.ts";
-import { putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
+import { foreseenStream, putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
 
 export interface Received {
@@ -72,7 +72,7 @@ export class Receiver {
       default:
         throw new SockError("protocol", `the peer sent ${JSON.stringify(message satisfies never)}`);
     }
-    const pause = this.#options.pace?.took(length);
+    const pause = this.#options.pace?.took(length, () => this.#wire.failure !== undefined);
     if (pause !== undefined) await pause;
     if (this.#wire.congested) await this.#wire.ready();
     const wait = this.#slice.over();
@@ -107,7 +107,6 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
-      if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
         place: this.#places.of(landing.root),
@@ -132,7 +131,12 @@ export class Receiver {
       else this.#answer(entry, weighed);
       return;
     }
-    if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
+    if (options.dry && entry.resume === undefined) {
+      if (entry.length !== null)
+        throw new SockError("protocol", "a file came where nothing is to be changed");
+      this.#answer(entry, foreseenStream(put, entry));
+      return;
+    }
     if (entry.digest !== undefined && body !== undefined) {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
       options.onBytes?.(body.length);

@@ -32,6 +32,8 @@ export interface ReceiverOptions {
   readonly pool: BlockPool;
   /** Under whose name partial files are kept; without it nothing is. */
   readonly owner: string | undefined;
+  /** What was there before this time (ms since 1970) stays as it is, folders too, whatever the sender asks for. */
+  readonly protects?: number | undefined;
   /** Bytes that must stay free. */
   readonly minFree?: number | undefined;
   /** Longest file, bytes; for streams, whose length nobody knows. */
@@ -41,8 +43,6 @@ export interface ReceiverOptions {
   /** Not wanted, and not told of. */
   isLeftOut?(entry: Entry): boolean;
   readonly pace?: Pace | undefined;
-  /** Throws where a file of this length is not allowed; bytes, null where unknown. */
-  admit?(length: number | null): void;
   /** Waits for an older transfer of the same run to let the partial file of that name go. */
   takeOver?(id: string, evict: () => Promise<void>): Promise<() => void>;
   onOutcome?(outcome: Outcome): void;

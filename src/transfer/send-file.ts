@@ -70,6 +70,7 @@ export async function sendLarge(
       mode: item.mode,
       ...(pending.have > 0 ? { resume: pending.have } : {}),
     });
+    if (item.kind === "stream" && sender.options.dry === true) return;
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;
@@ -83,11 +84,16 @@ export async function sendLarge(
       }
     }
     let last = start;
+    let unpaced = 0;
     const sink = {
-      send: (block: Uint8Array) => wire.send({ type: "data", entry: pending.id, size: block.length }, block),
+      send: (block: Uint8Array) => {
+        wire.send({ type: "data", entry: pending.id, size: block.length }, block);
+        unpaced += block.length;
+      },
       ready: async () => {
         await wire.ready();
-        const wait = pace?.took(PROOF_BLOCK_BYTES);
+        const wait = pace?.took(unpaced, () => wire.failure !== undefined || pending.answered);
+        unpaced = 0;
         if (wait !== undefined) await wait;
       },
       flushed: () => wire.flushed(),

@@ -251,7 +251,7 @@ export class Sender {
         if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
         else bytes = sendSmall(wire, this, pending, item);
       } else await sendLarge(wire, this, pending, item);
-      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes);
+      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes, () => wire.failure !== undefined);
       if (wait !== undefined) await wait;
     } catch (thrown) {
       if (wire.failure !== undefined) throw wire.failure;

@@ -9,15 +9,18 @@ import { checkLinkTarget } from "../files/link-target.ts";
 import { permissionBits, sameTime } from "../files/metadata.ts";
 import { type Name, showPath } from "../files/names.ts";
 import { partialBytes, partialId } from "../files/partials.ts";
-import { mustBeReplaceable } from "../files/publish.ts";
+import { besideName, mustBeReplaceable } from "../files/publish.ts";
 import { repair, repairFolder } from "../files/repair.ts";
 import { openFile } from "../files/root.ts";
-import { RESUME_BYTES, SMALL_FILE_BYTES } from "../protocol/constants.ts";
+import { MAX_RENAMES, RESUME_BYTES, SMALL_FILE_BYTES } from "../protocol/constants.ts";
 import { linkOrCopy } from "../files/staging.ts";
 import type { FileEntry, FolderEntry, LinkEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Place } from "./places.ts";
 import type { Landing, ReceiverOptions } from "./receiving-options.ts";
+
+/** File systems stamp by a clock that stands still between two ticks, ms. */
+const CLOCK_MS = 20;
 
 /** One entry and all that it needs. */
 export interface Put {
@@ -44,6 +47,10 @@ export function putFolder(put: Put, { mode, mtime }: FolderEntry): Outcome {
     }
     const folder = place.parents.open(segments, true);
     const stat = fs.statSync(folder.path(), { bigint: true });
+    const { protects } = options;
+    // folders come after what is in them: one that is there now may have been made for that
+    if (known && protects !== undefined && Number(stat.birthtimeMs) < protects - CLOCK_MS)
+      return done("same");
     const bits = mode === null ? null : permissionBits(mode);
     const now = { mode: Number(stat.mode) & 0o777, mtimeUs: Number(stat.mtimeNs / 1000n) };
     const modeDiffers = bits !== null && bits !== now.mode;
@@ -69,7 +76,9 @@ export function putLink(put: Put, entry: LinkEntry): Outcome {
     }
     const outcome = settled(put, existing, entry);
     if (outcome !== undefined) return outcome;
-    if (parent === undefined || options.dry) return { ...base(put, "link"), action: foreseen(existing) };
+    if (parent === undefined || options.dry) {
+      return { ...base(put, "link"), ...foreseen(put, parent, name, existing) };
+    }
     const files = place.smallFiles(parent);
     const { action, name: own } = files.publishLink(parent, name, target, options.onExists);
     return { ...base(put, "link", own), action };
@@ -103,6 +112,7 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
 export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
   const { landing, options } = put;
   return named(landing.shown, () => {
+    const { place } = put;
     const { parent, name } = open(put, false);
     const existing = parent?.entry(name);
     const outcome = settled(put, existing, entry) ?? alike(put, entry, parent, name, existing);
@@ -115,8 +125,22 @@ export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
       return known ?? { have: 0 };
     }
     const have = parent === undefined || length === null ? 0 : kept(put, parent, length, existing);
+    if (length !== null && length > have && (options.minFree !== undefined || length > SMALL_FILE_BYTES)) {
+      place.mustHaveSpace(parent ?? place.root.top, length - have, options.minFree ?? 0);
+    }
     if (!options.dry || have > 0) return { have };
-    return { ...base(put, "file"), bytes: length ?? 0, action: foreseen(existing) };
+    return { ...base(put, "file"), bytes: length ?? 0, ...foreseen(put, parent, name, existing) };
+  });
+}
+
+/** What would become of a stream, where nothing is to be changed. */
+export function foreseenStream(put: Put, entry: FileEntry): Outcome {
+  return named(put.landing.shown, () => {
+    const { parent, name } = open(put, false);
+    const existing = parent?.entry(name);
+    return (
+      settled(put, existing, entry) ?? { ...base(put, "file"), ...foreseen(put, parent, name, existing) }
+    );
   });
 }
 
@@ -184,7 +208,7 @@ function kept(
   length: number,
   existing: Existing | undefined,
 ): number {
-  if (options.owner !== undefined && length >= RESUME_BYTES) {
+  if (options.owner !== undefined && length >= RESUME_BYTES && !options.dry) {
     const bytes = partialBytes(place.root, parent, partialId(options.owner, [landing.shown]));
     if (bytes > 0) return Math.min(bytes, length);
   }
@@ -248,19 +272,36 @@ function settled(
 ): Outcome | undefined {
   mustBeReplaceable(existing);
   if (existing === undefined) return undefined;
-  if (put.options.onExists === "refuse") {
-    // our own, of the connection that broke before we could say so
-    const own = entry.kind === "file" && entry.again === true && existing.bytes === entry.length;
-    if (!own || entry.mtime === null || !sameTime(existing.mtimeUs, entry.mtime)) {
-      throw new SockError("exists", "exists already");
+  const { onExists, protects, checksum } = put.options;
+  if (onExists === "refuse") {
+    // of the connection that broke before we could say so; or nobody asked us to refuse what is there already
+    const mayBe = entry.kind === "file" && (entry.again === true || (protects !== undefined && !checksum));
+    const isSame = mayBe && existing.kind === "file" && existing.bytes === entry.length;
+    if (!isSame || entry.mtime === null || !sameTime(existing.mtimeUs, entry.mtime)) {
+      const hint =
+        protects === undefined ? undefined : "only new names are taken there: --on-exists skip or rename";
+      throw new SockError("exists", "exists already", hint);
     }
     return { ...base(put, entry.kind), bytes: existing.bytes, action: "same" };
   }
   return put.options.onExists === "skip" ? { ...base(put, entry.kind), action: "skipped" } : undefined;
 }
 
-function foreseen(existing: Existing | undefined): Outcome["action"] {
-  return existing === undefined ? "new" : "replaced";
+/** What a real run would do with a file that has to come. */
+function foreseen(
+  put: Put,
+  parent: Folder | undefined,
+  name: Name,
+  existing: Existing | undefined,
+): Pick<Outcome, "action" | "shown"> {
+  const { shown } = put.landing;
+  if (parent === undefined || existing === undefined) return { shown, action: "new" };
+  if (put.options.onExists !== "rename") return { shown, action: "replaced" };
+  for (let count = 1; count <= MAX_RENAMES; count++) {
+    const other = besideName(name, count);
+    if (parent.entry(other) === undefined) return { shown: shownAs(shown, other), action: "renamed" };
+  }
+  throw new SockError("exists", "exists already, with too many others of its name");
 }
 
 /** The parent folder, held until the next call; undefined where it is missing and not to be made. */
@@ -289,10 +330,13 @@ function base(
   name?: Name,
 ): Omit<Outcome, "action"> & { bytes: number } {
   let { shown } = landing;
-  if (name !== undefined && name !== landing.segments.at(-1)) {
-    shown = shown.slice(0, shown.lastIndexOf("/") + 1) + showPath([name]);
-  }
+  if (name !== undefined && name !== landing.segments.at(-1)) shown = shownAs(shown, name);
   return { kind, shown, bytes: 0, digest: "", ms: performance.now() - started };
+}
+
+/** The path with another last name. */
+function shownAs(shown: string, name: Name): string {
+  return shown.slice(0, shown.lastIndexOf("/") + 1) + showPath([name]);
 }
 
 /** The path of an entry below its tree's top. */
