@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { sweepPartials } from "../../src/files/partials.ts";
+import { sweepPartials } from "../../src/files/sweep.ts";
 import { Root } from "../../src/files/root.ts";
 import { PARTIAL_FOLDER, PARTIAL_TTL_MS } from "../../src/protocol/constants.ts";
 

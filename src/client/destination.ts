@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
 import { fsFailure } from "../files/failure.ts";
 import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
+import { holdsPartials } from "../files/partials.ts";
 import { Root } from "../files/root.ts";
 import type { Landing } from "../transfer/receiving-options.ts";
 
@@ -21,9 +22,9 @@ export class Destinations implements Disposable {
     this.#dry = dry;
   }
 
-  /** Whether nothing is there yet that what comes would have to be compared with. */
+  /** Whether nothing is there yet that what comes would have to be compared with, or could be gone on with. */
   get fresh(): boolean {
-    return !this.#several && !fs.existsSync(this.#dest);
+    return !this.#several && !fs.existsSync(this.#dest) && !holdsPartials(dirname(this.#dest));
   }
 
   /**

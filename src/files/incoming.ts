@@ -13,6 +13,7 @@ import { mustBeReplaceable, publishPartial } from "./publish.ts";
 import { readOnce } from "./outgoing.ts";
 import { fsync, readsBackAs } from "./read-back.ts";
 import type { Root } from "./root.ts";
+import { sweepFolder } from "./sweep.ts";
 
 /** So much is written between two looks at the free space, where some must stay, bytes. */
 const LOOK_BYTES = 8 * 1024 * 1024;
@@ -171,15 +172,21 @@ export class Incoming {
   }
 
   /** Gives it up for now: what came stays for a later transfer, where that is possible and worth it. */
-  keep(): void {
+  async keep(): Promise<void> {
     const held = this.#held;
     if (held === undefined || !this.#open) return;
     if (!held.partial.resumable || this.#written < RESUME_BYTES) {
       this.discard();
       return;
     }
+    const folder = held.partial.folder.again();
     this.#open = false;
     this.#closeIfIdle();
+    try {
+      await sweepFolder(folder, await folder.names(), Date.now());
+    } finally {
+      folder.close();
+    }
   }
 
   /** Gives it up, unless it was published; at any time, also twice. */

@@ -5,18 +5,19 @@
 import * as fs from "node:fs";
 import { createHmac, randomBytes } from "node:crypto";
 import { SockError } from "../errors.ts";
-import { PARTIAL_FOLDER, PARTIAL_TTL_MS, SWEEP_SLICE } from "../protocol/constants.ts";
+import { PARTIAL_FOLDER } from "../protocol/constants.ts";
 import { tryLock } from "../os/native.ts";
 import { sameFile } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { nameBytes, type Segments } from "./names.ts";
-import { removeTree } from "./remove-tree.ts";
 import type { Root } from "./root.ts";
 
 /** Trees that are on their way as one have names that begin so. */
 export const STAGED_PREFIX = "tree-";
+/** Notes of other folders of partial files have names that begin so. */
+export const NOTE_PREFIX = "beside-";
 
 /** A file that is open for writing and reading, 0600, under a name that nobody can guess. */
 export interface Partial {
@@ -46,13 +47,15 @@ export function partialId(owner: string, path: Segments): string {
 export function createPartial(root: Root, parent: Folder, id?: string): Partial {
   const { partials } = root;
   const isTop = sameFile(parent, partials);
-  if (!isTop && parent.mount !== partials.mount) return createPartialIn(parent, id);
-  try {
-    return createPartialIn(partials, id);
-  } catch (thrown) {
-    if (isTop || fsFailure(thrown, "").code !== "permission") throw thrown;
-    return createPartialIn(parent, id);
+  if (isTop || parent.mount === partials.mount) {
+    try {
+      return createPartialIn(partials, id);
+    } catch (thrown) {
+      if (isTop || fsFailure(thrown, "").code !== "permission") throw thrown;
+    }
   }
+  root.beside.remember(parent);
+  return createPartialIn(parent, id);
 }
 
 /** Bytes of the partial file that `createPartial` would find; 0 where there is none. */
@@ -87,6 +90,8 @@ function openPartial(holder: Folder, folder: Folder, id: string | undefined): Pa
   }
   const name = randomBytes(16).toString("hex");
   const fd = fs.openSync(folder.path(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  // so that a sweep sees that it is in use
+  tryLock(fd);
   return { holder, folder, name, fd, bytes: 0, resumable: false };
 }
 
@@ -98,6 +103,19 @@ function ownedBytes(fd: number, path: string): number | undefined {
   // published or removed by its last owner between our two calls, or a link to a file of somebody's
   if (there?.ino !== stat.ino || !stat.isFile() || stat.nlink !== 1) return undefined;
   return stat.size;
+}
+
+/** Whether partial files lie in the folder of that path, or may. */
+export function holdsPartials(path: string): boolean {
+  try {
+    using names = fs.opendirSync(`${path}/${PARTIAL_FOLDER}`, { bufferSize: 4 });
+    for (let one = names.readSync(); one !== null; one = names.readSync()) {
+      if (!one.name.startsWith(NOTE_PREFIX)) return true;
+    }
+    return false;
+  } catch (thrown) {
+    return errnoOf(thrown) !== "ENOENT";
+  }
 }
 
 export function openPartialFolder(holder: Folder): Folder {
@@ -144,32 +162,4 @@ export function removeEmptyPartialFolder(holder: Folder): void {
   } catch {
     // Not empty, not there, or not ours: it may stay.
   }
-}
-
-/**
- * Removes the root's partial files that nothing was written to for PARTIAL_TTL_MS; `now` in ms since 1970. In slices, so that
- * the event loop goes on. Returns how many were removed.
- */
-export async function sweepPartials(root: Root, now: number): Promise<number> {
-  const folder = root.top.enter(PARTIAL_FOLDER);
-  if (!(folder instanceof Folder)) return 0;
-  let removed = 0;
-  try {
-    const names = await folder.names();
-    for (let at = 0; at < names.length; at += SWEEP_SLICE) {
-      for (const name of names.slice(at, at + SWEEP_SLICE)) {
-        const stat = fs.lstatSync(folder.path(name), { throwIfNoEntry: false });
-        // By ctime: the modification time of a finished partial is already that of its source.
-        if (stat === undefined || now - stat.ctimeMs < PARTIAL_TTL_MS) continue;
-        await removeTree(folder, name);
-        removed += 1;
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  } catch (thrown) {
-    throw fsFailure(thrown, `${root.show([])}/${PARTIAL_FOLDER}`);
-  } finally {
-    folder.close();
-  }
-  return removed;
 }

@@ -110,7 +110,7 @@ export class Receiving {
     this.#flush();
     await this.#settle();
     this.#digester.close();
-    this.#incoming.keep();
+    await this.#incoming.keep();
   }
 
   /** Nothing is published, nothing stays. May be called at any time, also after `end`. */

@@ -6,13 +6,14 @@ import * as fs from "node:fs";
 import { dirname, resolve } from "node:path";
 import { SockError } from "../errors.ts";
 import { MAX_LINK_HOPS, MAX_WALK_STEPS } from "../protocol/constants.ts";
+import { Beside } from "./beside.ts";
 import { type Entry, entryOf, type FileId, mustBeFile, sameFile } from "./entry.ts";
 import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, HAS_PROC, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import { absoluteNames, linkSteps, type Step, UP } from "./links.ts";
 import { checkName, isReserved, type Name, type Segments, showPath, wireSegments } from "./names.ts";
-import { removeEmptyPartialFolder } from "./partials.ts";
+import { holdsPartials, removeEmptyPartialFolder } from "./partials.ts";
 import { unlocked } from "./publish.ts";
 
 export interface RootOptions {
@@ -43,6 +44,8 @@ export class Root {
   readonly top: Folder;
   /** The folder that the one of partial files is in. */
   readonly partials: Folder;
+  /** Other folders of partial files. */
+  readonly beside: Beside;
   /** Folders that nothing may reach by any path. */
   readonly #forbidden: readonly FileId[];
   /** Absolute paths that mean this root, for links that were made with absolute targets. */
@@ -51,6 +54,7 @@ export class Root {
   private constructor(top: Folder, alias: string, options: RootOptions) {
     this.top = top;
     this.partials = options.partials ?? top;
+    this.beside = new Beside(this.partials);
     this.name = options.name;
     this.writable = options.writable;
     this.#forbidden = options.forbidden ?? [];
@@ -84,7 +88,10 @@ export class Root {
 
   /** Lets it go; an empty folder of partial files goes with it. */
   close(): void {
-    if (this.writable) removeEmptyPartialFolder(this.partials);
+    if (this.writable) {
+      this.beside.settle();
+      removeEmptyPartialFolder(this.partials);
+    }
     this.top.close();
   }
 
@@ -134,8 +141,12 @@ export class Root {
     }
   }
 
-  /** True where there is nothing at `segments`, or a folder with nothing in it that a peer can see. */
-  isEmptyFolder(segments: Segments): boolean {
+  /**
+   * True where there is nothing at `segments`, or a folder with nothing in it that a peer can see; and no partial file waits
+   * that could be gone on with.
+   */
+  isFresh(segments: Segments): boolean {
+    if (holdsPartials(this.partials.path())) return false;
     try {
       const folder = this.openFolder(segments, { create: false });
       try {
@@ -144,7 +155,7 @@ export class Root {
         for (let one = names.readSync(); one !== null; one = names.readSync()) {
           if (!isReserved(one.name)) return false;
         }
-        return true;
+        return !holdsPartials(folder.path());
       } finally {
         folder.close();
       }

@@ -9,6 +9,7 @@ import { permissionBits, setMtime } from "./metadata.ts";
 import type { Name } from "./names.ts";
 import { openPartialFolder, removeEmptyPartialFolder } from "./partials.ts";
 import { type Placed, publishNow } from "./publish.ts";
+import type { Root } from "./root.ts";
 import { SockError } from "../errors.ts";
 
 export interface SmallFile {
@@ -25,18 +26,20 @@ export interface SmallFile {
 /** Where small files are written until they have their names: the partial folder of `holder`, kept open. */
 export class SmallFiles {
   readonly #holder: Folder;
+  readonly #root: Root;
   #folder: Folder | undefined;
   readonly #prefix = `${randomBytes(12).toString("hex")}-`;
   #count = 0;
 
   /** `holder` is on the file system of what will be published; it stays the caller's. */
-  constructor(holder: Folder) {
+  constructor(root: Root, holder: Folder) {
+    this.#root = root;
     this.#holder = holder;
   }
 
   /** Throws `exists`, `is-folder`, `not-file`, and what the system throws; then nothing has changed. */
   publish(parent: Folder, name: Name, file: SmallFile): Placed {
-    const folder = (this.#folder ??= openPartialFolder(this.#holder));
+    const folder = (this.#folder ??= this.#begin());
     const partial = { folder, name: this.#prefix + String(this.#count++) };
     try {
       this.#write(folder.path(partial.name), file);
@@ -51,7 +54,7 @@ export class SmallFiles {
 
   /** A symbolic link in place of what has that name. */
   publishLink(parent: Folder, name: Name, target: string | Buffer, onExists: OnExists): Placed {
-    const folder = (this.#folder ??= openPartialFolder(this.#holder));
+    const folder = (this.#folder ??= this.#begin());
     const partial = { folder, name: this.#prefix + String(this.#count++) };
     fs.symlinkSync(target, folder.path(partial.name));
     try {
@@ -59,6 +62,11 @@ export class SmallFiles {
     } finally {
       fs.rmSync(folder.path(partial.name), { force: true });
     }
+  }
+
+  #begin(): Folder {
+    this.#root.beside.remember(this.#holder);
+    return openPartialFolder(this.#holder);
   }
 
   close(): void {

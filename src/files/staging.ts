@@ -58,6 +58,7 @@ export class StagedTree {
       stack.defer(() => live?.close());
       const holder = parent.mount === root.partials.mount ? root.partials.again() : parent.again();
       stack.defer(() => holder.close());
+      root.beside.remember(holder);
       const partials = openPartialFolder(holder);
       stack.defer(() => {
         partials.close();

@@ -106,6 +106,10 @@ export const MAX_LINK_TARGET_BYTES = 4096;
 export const MAX_REMEMBERED_PATHS = 20_000;
 /** Most partial files that are kept in one folder; the oldest go first. */
 export const MAX_PARTIALS = 1_000;
+/** Most folders of partial files beside the root's own that are looked after. */
+export const MAX_BESIDE = 1_000;
+/** So long a transfer waits for the end of another one to the same place, whose client may be dead, ms. */
+export const TAKE_OVER_MS = 1_000;
 /** Longest time that small files are worked on in one go, ms. */
 export const SLICE_MS = 10;
 /** Partial files older than this are removed, ms. */
@@ -130,5 +134,3 @@ export const MAX_RENAMES = 1_000;
 export const MAX_FREE_BLOCKS = 32;
 /** Threads for hashes, at most. */
 export const MAX_DIGEST_WORKERS = 4;
-/** Expired partial files are looked for in slices of this many names. */
-export const SWEEP_SLICE = 200;

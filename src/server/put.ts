@@ -144,7 +144,7 @@ class PutConversation {
     const { root } = this.#place;
     if (this.#request.dry === true || this.#into === undefined) return false;
     try {
-      return root.isEmptyFolder(this.#into);
+      return root.isFresh(this.#into);
     } catch {
       return false;
     }

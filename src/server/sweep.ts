@@ -1,5 +1,5 @@
 import { asSockError } from "../errors.ts";
-import { sweepPartials } from "../files/partials.ts";
+import { sweepPartials } from "../files/sweep.ts";
 import type { Report } from "./events.ts";
 import type { Shares } from "./shares.ts";
 

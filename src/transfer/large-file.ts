@@ -97,7 +97,7 @@ export class LargeFile {
 
   /** The transfer broke: what came stays for the next one, where that can be. */
   async keep(): Promise<void> {
-    if (this.#receiving === undefined) this.#incoming?.keep();
+    if (this.#receiving === undefined) await this.#incoming?.keep();
     else await this.#receiving.keep();
     this.#close();
   }

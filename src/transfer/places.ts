@@ -28,7 +28,7 @@ export class Place {
     if (known !== undefined) return known.files;
     const { partials } = this.root;
     const holder = parent.mount === partials.mount ? undefined : parent.again();
-    const files = new SmallFiles(holder ?? partials);
+    const files = new SmallFiles(this.root, holder ?? partials);
     this.#small.set(parent.mount, { files, holder });
     return files;
   }

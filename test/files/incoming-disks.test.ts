@@ -81,6 +81,7 @@ describe.skipIf(!canMount)("on disks of their own (needs the right to mount)", (
         const incoming = Incoming.create(root, ["source", "y"], PLAIN);
         expect(fs.existsSync(ground.path(PARTIAL_FOLDER))).toBe(true);
         incoming.discard();
+        root.beside.settle();
         expect(ground.litter()).toEqual([]);
       });
     } finally {

@@ -24,8 +24,9 @@ export interface Faults {
 const NO_FAULTS: Faults = { delayMs: 0, rate: Infinity, stalled: false, cutAfter: Infinity, cut: "reset" };
 /** Largest piece that is passed on at once under a rate, bytes. */
 const PIECE = 16 * 1024;
-/** Bytes of one direction that wait for their time before reading stops. */
+/** Bytes of one direction that wait for their time before reading stops; fewer where none is delayed. */
 const MAX_HELD = 8 * 1024 * 1024;
+const MAX_UNDELAYED = 512 * 1024;
 const STALL_POLL_MS = 5;
 
 export class Relay implements AsyncDisposable {
@@ -118,9 +119,10 @@ class TcpLine {
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
         held += chunk.length;
-        const due = performance.now() + this.#relay.faults[direction].delayMs;
+        const { delayMs } = this.#relay.faults[direction];
+        const due = performance.now() + delayMs;
         last = last.then(() => pass(chunk, due));
-        if (held > MAX_HELD) await last;
+        if (held > (delayMs > 0 ? MAX_HELD : MAX_UNDELAYED)) await last;
         else last.catch(() => this.close("reset"));
       }
       await last;

@@ -1,0 +1,96 @@
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { Incoming } from "../../src/files/incoming.ts";
+import { openPartialFolder } from "../../src/files/partials.ts";
+import { sweepPartials } from "../../src/files/sweep.ts";
+import { MAX_PARTIALS, PARTIAL_FOLDER, PARTIAL_TTL_MS, RESUME_BYTES } from "../../src/protocol/constants.ts";
+import { outcome, PLAIN, Playground, put } from "./playground.ts";
+
+test("partials that are too old are swept, others stay", async () => {
+  using ground = new Playground();
+  const root = ground.root();
+  expect(await sweepPartials(root, Date.now())).toBe(0);
+  const incoming = Incoming.create(root, ["x"], { ...PLAIN, mtimeUs: 0 });
+  await incoming.write(Buffer.from("mine"), 0);
+  // an old source must not make a young partial old
+  const [name] = fs.readdirSync(ground.path(PARTIAL_FOLDER));
+  fs.utimesSync(ground.path(PARTIAL_FOLDER, name ?? ""), 0, 0);
+  expect(await sweepPartials(root, Date.now() + PARTIAL_TTL_MS - 60_000)).toBe(0);
+  expect(await sweepPartials(root, Date.now() + PARTIAL_TTL_MS + 60_000)).toBe(1);
+  expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toEqual([]);
+  expect(await outcome(() => incoming.publish({ bytes: 4 }))).toBe("not-found");
+  expect((await put(root, ["x"], "again")).action).toBe("new");
+});
+
+test("10,000 abandoned partials are swept while the event loop goes on", async () => {
+  using ground = new Playground();
+  const root = ground.root();
+  fs.mkdirSync(ground.path(PARTIAL_FOLDER));
+  for (let n = 0; n < 10_000; n++) fs.writeFileSync(ground.path(PARTIAL_FOLDER, `${n}`), "");
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  expect(await sweepPartials(root, Date.now() + 2 * PARTIAL_TTL_MS)).toBe(10_000);
+  clearInterval(timer);
+  expect(longest).toBeLessThan(50);
+  expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toEqual([]);
+});
+
+test("a planted link for the folder is not swept through", async () => {
+  using ground = new Playground();
+  fs.symlinkSync(ground.outside, ground.path(PARTIAL_FOLDER));
+  expect(await sweepPartials(ground.root(), Date.now() + 2 * PARTIAL_TTL_MS)).toBe(0);
+  expect(fs.existsSync(ground.victim)).toBe(true);
+});
+
+test("partials beside a destination are swept by the next process, which finds a note of them", async () => {
+  using ground = new Playground();
+  fs.mkdirSync(ground.path("a", "b"), { recursive: true });
+  const root = ground.root();
+  const folder = root.openFolder(["a", "b"], { create: false });
+  root.beside.remember(folder);
+  openPartialFolder(folder).close();
+  fs.writeFileSync(ground.path("a", "b", PARTIAL_FOLDER, "left"), "mine");
+  folder.close();
+  const next = ground.root();
+  expect(await sweepPartials(next, Date.now() + PARTIAL_TTL_MS - 60_000)).toBe(0);
+  expect(await sweepPartials(next, Date.now() + PARTIAL_TTL_MS + 60_000)).toBe(1);
+  expect(fs.readdirSync(ground.path("a", "b"))).toEqual([]);
+  next.close();
+  expect(fs.existsSync(ground.path(PARTIAL_FOLDER))).toBe(false);
+});
+
+test("a note that leads outside sweeps nothing there", async () => {
+  using ground = new Playground();
+  fs.mkdirSync(ground.path(PARTIAL_FOLDER), { mode: 0o700 });
+  fs.writeFileSync(ground.path(PARTIAL_FOLDER, "beside-x"), "../outside");
+  fs.mkdirSync(`${ground.outside}/${PARTIAL_FOLDER}`);
+  fs.writeFileSync(`${ground.outside}/${PARTIAL_FOLDER}/theirs`, "");
+  await sweepPartials(ground.root(), Date.now() + 2 * PARTIAL_TTL_MS);
+  expect(fs.existsSync(`${ground.outside}/${PARTIAL_FOLDER}/theirs`)).toBe(true);
+});
+
+test("what is kept is bounded: the oldest goes, one that is in use stays", async () => {
+  using ground = new Playground();
+  const root = ground.root();
+  const create = (id: string): Incoming =>
+    Incoming.create(root, [id], { ...PLAIN, length: RESUME_BYTES * 2, partialId: id });
+  const used = create("in-use");
+  const oldest = create("oldest");
+  await oldest.write(new Uint8Array(RESUME_BYTES), 0);
+  await oldest.keep();
+  for (let n = 0; n < MAX_PARTIALS - 1; n++) fs.writeFileSync(ground.path(PARTIAL_FOLDER, `${n}`), "");
+  expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toContain("oldest");
+  const last = create("last");
+  await last.write(new Uint8Array(RESUME_BYTES), 0);
+  await last.keep();
+  const left = fs.readdirSync(ground.path(PARTIAL_FOLDER));
+  expect(left.includes("oldest")).toBe(false);
+  expect(left).toContain("last");
+  expect(left).toContain("in-use");
+  expect(left.length).toBe(MAX_PARTIALS + 1);
+  used.discard();
+});
