@@ -10,10 +10,10 @@ import { asSockError, SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { Receipt } from "./receipt.ts";
+import { receiptOf } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, excluderOf, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import { digestName, excluderOf, GOES_ON, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 import { type Context, defineVerb } from "./verb.ts";
 
@@ -45,6 +45,7 @@ export default defineVerb({
     const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
     if (dest === "-") {
       context.json.refuseData("the file");
+      refuseWithStdout(given);
       const [only, second] = await expanded(context, remotes);
       if (only === undefined || second !== undefined)
         throw new SockError("usage", "only one file fits on stdout");
@@ -52,21 +53,22 @@ export default defineVerb({
       return;
     }
     const dry = given["dry-run"];
-    const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
     const wanted = await expanded(context, remotes);
     const single = wanted.length === 1;
     const isLeftOut = await excluderOf(given.exclude);
     const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
+    const receipt = receiptOf(given);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
     const progress = new TransferProgress(context.ui, null);
     using places = new Destinations(dest, !single, dry);
     const pool = new BlockPool();
     const hosts: string[] = [];
+    let ended = false;
     try {
       for (const group of grouped(wanted)) {
         const { host } = group;
         if (!hosts.includes(host.name)) hosts.push(host.name);
-        const { "on-exists": onExists, verify, sync, checksum } = given;
+        const { "on-exists": onExists, verify, sync } = given;
         let current: string | Uint8Array = "";
         await get(
           () => Session.open(host, sessionOptions(context)),
@@ -83,7 +85,8 @@ export default defineVerb({
               onExists,
               verify,
               sync,
-              checksum,
+              // what a receipt names was read, not only looked at
+              checksum: given.checksum || receipt !== undefined,
               dry,
               mayCompare: true,
               pool,
@@ -101,18 +104,36 @@ export default defineVerb({
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
+            onFile: (length) => {
+              if (single) progress.begin(length);
+            },
+            onGoOn: (bytes) => progress.goOn(bytes),
             onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
           },
         );
       }
+      ended = true;
+    } catch (thrown) {
+      throw progress.stopped(thrown, context.signal, tally.seen, GOES_ON);
     } finally {
       progress.done();
       receipt?.close();
-      tally.finish(hosts.join(" "), dest);
+      tally.finish(hosts.join(" "), dest, ended);
     }
     tally.check();
   },
 });
+
+/** What is for files that are kept. Throws `usage`. */
+function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean }): void {
+  const flag = given.receipt !== undefined ? "--receipt" : given["dry-run"] ? "--dry-run" : undefined;
+  if (flag === undefined) return;
+  throw new SockError(
+    "usage",
+    `${flag} is for files, and this one goes to stdout`,
+    "sock get HOST:PATH FILE",
+  );
+}
 
 async function toStdout(
   context: Context,

@@ -1,6 +1,7 @@
 /** What became of the files of one run: told as it goes on, summed up at its end, and turned into the exit status. */
 import { type ExitStatus, SockError, STATUS } from "../errors.ts";
-import { escapeForDisplay } from "../text/escape.ts";
+import { pathBytes } from "../files/names.ts";
+import { escapeBytes, escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Context } from "./verb.ts";
@@ -10,6 +11,8 @@ export interface Told {
   readonly kind: "file" | "folder" | "link";
   /** As the user would write it; not escaped. */
   readonly path: string;
+  /** In a receipt: where whoever checks it looks for the file; `path` where left out. */
+  readonly receiptPath?: string;
   readonly bytes: number;
   /** Hex, or empty where nothing was hashed. */
   readonly digest: string;
@@ -69,15 +72,19 @@ export class Tally {
     if (action === "replaced") this.#replaced += 1;
     this.#only = told;
     this.#event(told);
-    if (told.digest !== "" && told.kind === "file") this.#options.receipt?.add(told.digest, told.path);
+    if (told.digest !== "" && told.kind === "file") {
+      this.#options.receipt?.add(told.digest, told.receiptPath ?? told.path);
+    }
     if (error !== undefined) this.#context.ui.warn(error.message);
     else if (!this.#options.single && (this.#options.dry || this.#context.verbose > 0)) {
-      this.#context.ui.report(`${this.#word(told)}  ${escapeForDisplay(told.path)}`);
+      this.#context.ui.report(`${this.#word(told)}  ${escapePath(told.path)}`);
     }
   }
 
-  /** The lines at the end, and the result event's fields; `where` is what the user asked for. */
-  finish(host: string, where: string): void {
+  /**
+   * The lines at the end, and the result event's fields. `where` is what the user asked for; `ended`: nothing broke it off.
+   */
+  finish(host: string, where: string, ended: boolean): void {
     const seconds = (performance.now() - this.#started) / 1000;
     const undone = this.#options.atomic === true && this.#failed > 0;
     this.#context.json.result({
@@ -89,9 +96,10 @@ export class Tally {
       seconds: Number(seconds.toFixed(3)),
     });
     const only = this.#only;
-    if (undone || this.seen === 0 || (this.#failed > 0 && this.#failed === this.seen)) return;
+    const isEmpty = this.seen === 0 && !ended;
+    if (undone || isEmpty || (this.#failed > 0 && this.#failed === this.seen)) return;
     if (this.#options.single && only !== undefined && this.seen === 1) this.#reportOne(only);
-    else this.#reportAll(where, seconds);
+    else this.#reportAll(where, seconds, ended);
   }
 
   /** Throws what makes the run fail. */
@@ -113,7 +121,7 @@ export class Tally {
     if (first !== undefined && first.status !== error.status) this.#alike = false;
     const { code, message, hint } = error;
     const why = { code, message, ...(hint === undefined ? {} : { hint }) };
-    this.#context.json.emit({ type: "file", path: told.path, action: "failed", ...why });
+    this.#context.json.emit({ type: "file", ...pathField(told.path), action: "failed", ...why });
     if (!this.#options.single && !this.#context.json.enabled) this.#context.ui.error(error);
   }
 
@@ -121,7 +129,7 @@ export class Tally {
     const { algorithm, dry } = this.#options;
     this.#context.json.emit({
       type: "file",
-      path,
+      ...pathField(path),
       ...(kind === "link" ? { kind } : {}),
       size: bytes,
       digest: digest === "" ? null : digest,
@@ -137,7 +145,7 @@ export class Tally {
 
   #reportOne(file: Told): void {
     const { ui } = this.#context;
-    const path = escapeForDisplay(file.path);
+    const path = escapePath(file.path);
     if (this.#options.dry) ui.report(`${path}  ${this.#word(file)}`);
     else if (file.action === "skipped") ui.report(`${path}  is there already, skipped`);
     else if (file.action === "same") ui.report(`${path}  is there already, with the same size and time`);
@@ -152,7 +160,7 @@ export class Tally {
     }
   }
 
-  #reportAll(where: string, seconds: number): void {
+  #reportAll(where: string, seconds: number, ended: boolean): void {
     const parts = [`${this.#files} ${this.#files === 1 ? "file" : "files"}`];
     if (this.#options.dry) parts.push(formatBytes(this.#bytes), "nothing was changed");
     else if (this.#bytes > 0) {
@@ -163,7 +171,17 @@ export class Tally {
     if (this.#repaired > 0) parts.push(`${this.#repaired} with mode and time set only`);
     if (this.#skipped > 0) parts.push(`${this.#skipped} skipped`);
     if (this.#failed > 0) parts.push(`${this.#failed} failed`);
+    else if (!ended) parts.push("then it broke off");
     else if (this.#bytes > 0 && !this.#options.dry) parts.push("verified on both sides");
     this.#context.ui.report(`${escapeForDisplay(where)}  ${parts.join(", ")}`);
   }
+}
+
+/** Where it is no UTF-8, base64 of the bytes. */
+function pathField(path: string): { path: string } | { path64: string } {
+  return path.isWellFormed() ? { path } : { path64: Buffer.from(pathBytes(path)).toString("base64") };
+}
+
+function escapePath(path: string): string {
+  return path.isWellFormed() ? escapeForDisplay(path) : escapeBytes(pathBytes(path));
 }

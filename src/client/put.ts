@@ -24,6 +24,8 @@ export interface PutOptions extends RetryOptions {
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number, item: FileItem | StreamItem): void;
+  /** A file goes on after so many bytes that are there. */
+  onGoOn?(bytes: number): void;
 }
 
 /**
@@ -47,6 +49,7 @@ export async function put(
       sent += 1;
       options.onOutcome?.(outcome);
     },
+    onGoOn: (bytes) => options.onGoOn?.(bytes),
     onBytes: (bytes, item) => {
       sent += bytes;
       options.onBytes?.(bytes, item);

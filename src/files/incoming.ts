@@ -344,6 +344,6 @@ function writevOnce(fd: number, pieces: Uint8Array[], position: number): Promise
 
 function named(thrown: unknown, shown: string): SockError {
   if (!(thrown instanceof SockError)) return fsFailure(thrown, shown);
-  if (thrown.message.startsWith(`${shown}: `)) return thrown;
+  if (thrown.message.startsWith(`${shown.toWellFormed()}: `)) return thrown;
   return new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
 }

@@ -154,7 +154,16 @@ export class Session {
   report(verb: string, what: string, bytes: number, started: number, outcome: string): void {
     const ms = performance.now() - started;
     const who = this.grant.name;
-    this.context.report({ type: "request", verb, who, address: this.address, what, bytes, ms, outcome });
+    this.context.report({
+      type: "request",
+      verb,
+      who,
+      address: this.address,
+      what: what.toWellFormed(),
+      bytes,
+      ms,
+      outcome,
+    });
   }
 
   #hello(frame: Frame): ClientHello {

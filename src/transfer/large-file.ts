@@ -3,7 +3,7 @@ import { SockError } from "../errors.ts";
 import { createDigester, type Digester } from "../files/digest.ts";
 import type { Entry as Existing } from "../files/entry.ts";
 import { Incoming } from "../files/incoming.ts";
-import { showPath } from "../files/names.ts";
+import { pathBytes, showPath } from "../files/names.ts";
 import { Outgoing } from "../files/outgoing.ts";
 import { partialId } from "../files/partials.ts";
 import { Receiving } from "../files/receiving.ts";
@@ -114,7 +114,7 @@ export class LargeFile {
     const id =
       options.owner === undefined || length === null || length < RESUME_BYTES || options.dry
         ? undefined
-        : partialId(options.owner, [landing.shown]);
+        : partialId(options.owner, [pathBytes(landing.shown)]);
     if (id !== undefined) this.#release = await options.takeOver?.(id, evict);
     if (this.entry.resume !== undefined && id === undefined && this.#openBasis()) return;
     if (options.dry) {
@@ -179,6 +179,7 @@ export class LargeFile {
     if (this.#basis === undefined) {
       const incoming = (this.#incoming ??= this.#create(undefined));
       incoming.startAt(from);
+      if (from > 0) options.onGoOn?.(from);
       this.#receiving = new Receiving(incoming, this.#digester, options.pool, length, from);
     }
     if (this.entry.resume !== undefined) this.#wire.send({ type: "from", entry, at: from });

@@ -14,6 +14,8 @@ export interface SenderOptions {
   readonly dry?: boolean | undefined;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
+  /** A file goes on after so many bytes that are there. */
+  onGoOn?(bytes: number, item: FileItem | StreamItem): void;
   /** Bytes of files that went out, and what is sent now. */
   onBytes?(bytes: number, item: FileItem | StreamItem): void;
 }

@@ -200,7 +200,14 @@ export class Receiver {
 
   #answer(entry: Entry, outcome: Outcome): void {
     const { bytes, digest, action, shown: path } = outcome;
-    this.#wire.sendSoon({ type: "done", entry: entry.entry, bytes, digest, action, path });
+    this.#wire.sendSoon({
+      type: "done",
+      entry: entry.entry,
+      bytes,
+      digest,
+      action,
+      path: path.toWellFormed(),
+    });
     this.#tell(outcome);
   }
 

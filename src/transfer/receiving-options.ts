@@ -46,6 +46,8 @@ export interface ReceiverOptions {
   /** Waits for an older transfer of the same run to let the partial file of that name go. */
   takeOver?(id: string, evict: () => Promise<void>): Promise<() => void>;
   onOutcome?(outcome: Outcome): void;
+  /** A file goes on after so many bytes that are there. */
+  onGoOn?(bytes: number): void;
   /** Bytes that have come, of all files. */
   onBytes?(bytes: number): void;
 }

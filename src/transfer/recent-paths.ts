@@ -1,4 +1,5 @@
 import { SockError } from "../errors.ts";
+import { pathBytes } from "../files/names.ts";
 import { MAX_REMEMBERED_PATHS } from "../protocol/constants.ts";
 import type { Landing } from "./receiving-options.ts";
 
@@ -24,5 +25,5 @@ export class RecentPaths {
 
 /** 53 bits of a hash: numbers take less room than big ones. */
 function keyOf(path: string): number {
-  return Number(BigInt.asUintN(53, Bun.hash.xxHash3(path, 0n)));
+  return Number(BigInt.asUintN(53, Bun.hash.xxHash3(pathBytes(path), 0n)));
 }

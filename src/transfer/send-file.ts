@@ -83,6 +83,7 @@ export async function sendLarge(
         await hashPrefix(sender, read, digester, start);
       }
     }
+    if (start > 0) sender.options.onGoOn?.(start, item);
     let last = start;
     let unpaced = 0;
     const sink = {

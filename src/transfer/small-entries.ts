@@ -7,7 +7,7 @@ import { fsFailure } from "../files/failure.ts";
 import type { Folder } from "../files/folder.ts";
 import { checkLinkTarget } from "../files/link-target.ts";
 import { permissionBits, sameTime } from "../files/metadata.ts";
-import { type Name, showPath } from "../files/names.ts";
+import { type Name, pathBytes, showPath } from "../files/names.ts";
 import { partialBytes, partialId } from "../files/partials.ts";
 import { besideName, mustBeReplaceable } from "../files/publish.ts";
 import { repair, repairFolder } from "../files/repair.ts";
@@ -209,7 +209,7 @@ function kept(
   existing: Existing | undefined,
 ): number {
   if (options.owner !== undefined && length >= RESUME_BYTES && !options.dry) {
-    const bytes = partialBytes(place.root, parent, partialId(options.owner, [landing.shown]));
+    const bytes = partialBytes(place.root, parent, partialId(options.owner, [pathBytes(landing.shown)]));
     if (bytes > 0) return Math.min(bytes, length);
   }
   return canBeProved(options, existing, length) ? length : 0;
@@ -240,11 +240,13 @@ function alike(
     return undefined;
   }
   const bytes = existing.bytes;
-  if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, action: "same" };
+  // with `checksum` only an empty file comes here: what is in it is known
+  const digest = options.checksum ? digestOf(options.digest, new Uint8Array(0)) : "";
+  if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, digest, action: "same" };
   // it may be another name of a file that is live
   if (options.live !== undefined) return undefined;
   if (!options.dry) repair(parent, name, existing, { mode: entry.mode, mtimeUs: entry.mtime });
-  return { ...base(put, "file"), bytes, action: "repaired" };
+  return { ...base(put, "file"), bytes, digest, action: "repaired" };
 }
 
 /** Mode and time of a file whose bytes were found to be equal. */
@@ -351,7 +353,7 @@ function named<T>(shown: string, action: () => T): T {
     return action();
   } catch (thrown) {
     if (!(thrown instanceof SockError)) throw fsFailure(thrown, shown);
-    if (thrown.message.startsWith(`${shown}: `)) throw thrown;
+    if (thrown.message.startsWith(`${shown.toWellFormed()}: `)) throw thrown;
     throw new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
   }
 }
