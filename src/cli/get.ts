@@ -97,6 +97,7 @@ export default defineVerb({
             fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
             place: (source, kind) => {
               current = group.paths[source] ?? "";
+              if (kind === "folder") tally.manyFiles();
               return places.place(lastName(current), kind);
             },
             onFailed: (source, error) => {

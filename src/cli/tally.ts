@@ -37,6 +37,7 @@ const FIRST: ReadonlySet<ExitStatus> = new Set([STATUS.unreachable, STATUS.noSpa
 export class Tally {
   readonly #context: Context;
   readonly #options: TallyOptions;
+  #single: boolean;
   readonly #started = performance.now();
   #files = 0;
   #bytes = 0;
@@ -51,11 +52,17 @@ export class Tally {
   constructor(context: Context, options: TallyOptions) {
     this.#context = context;
     this.#options = options;
+    this.#single = options.single;
   }
 
   /** Files that have their end, good or bad. */
   get seen(): number {
     return this.#files + this.#skipped + this.#failed;
+  }
+
+  /** The one thing that was asked for has turned out to be a folder. */
+  manyFiles(): void {
+    this.#single = false;
   }
 
   add(told: Told): void {
@@ -76,7 +83,7 @@ export class Tally {
       this.#options.receipt?.add(told.digest, told.receiptPath ?? told.path);
     }
     if (error !== undefined) this.#context.ui.warn(error.message);
-    else if (!this.#options.single && (this.#options.dry || this.#context.verbose > 0)) {
+    else if (!this.#single && (this.#options.dry || this.#context.verbose > 0)) {
       this.#context.ui.report(`${this.#word(told)}  ${escapePath(told.path)}`);
     }
   }
@@ -98,7 +105,7 @@ export class Tally {
     const only = this.#only;
     const isEmpty = this.seen === 0 && !ended;
     if (undone || isEmpty || (this.#failed > 0 && this.#failed === this.seen)) return;
-    if (this.#options.single && only !== undefined && this.seen === 1) this.#reportOne(only);
+    if (this.#single && only !== undefined && this.seen === 1) this.#reportOne(only);
     else this.#reportAll(where, seconds, ended);
   }
 
@@ -106,7 +113,7 @@ export class Tally {
   check(): void {
     const first = this.#failure;
     if (first === undefined) return;
-    if (this.#options.single && this.seen === 1) throw first;
+    if (this.#single && this.seen === 1) throw first;
     const end = this.#options.atomic === true ? ", so nothing was changed" : "";
     const words = `${this.#failed} of ${this.seen} failed${end}`;
     const code =
@@ -122,7 +129,7 @@ export class Tally {
     const { code, message, hint } = error;
     const why = { code, message, ...(hint === undefined ? {} : { hint }) };
     this.#context.json.emit({ type: "file", ...pathField(told.path), action: "failed", ...why });
-    if (!this.#options.single && !this.#context.json.enabled) this.#context.ui.error(error);
+    if (!this.#single && !this.#context.json.enabled) this.#context.ui.error(error);
   }
 
   #event({ path, bytes, digest, action, kind }: Told): void {

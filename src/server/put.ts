@@ -1,7 +1,9 @@
 import { asSockError, SockError } from "../errors.ts";
+import type { Folder } from "../files/folder.ts";
 import { land } from "../files/landing.ts";
 import { type Name, parseDestination, showPath, wireSegments } from "../files/names.ts";
 import { Parents } from "../files/parents.ts";
+import type { Root } from "../files/root.ts";
 import { StagedTree } from "../files/staging.ts";
 import type { Entry, Put } from "../protocol/file-messages.ts";
 import type { Outcome } from "../transfer/outcome.ts";
@@ -38,6 +40,8 @@ class PutConversation {
   /** With `atomic`: what comes is gathered there. */
   readonly #staged: StagedTree | undefined;
   readonly #live: Parents | undefined;
+  /** With `atomic`, and nothing to be changed: the folder itself stands for what would be gathered. */
+  readonly #dryLive: Folder | undefined;
   /** The only one so far, for the owner's line. */
   #only: Outcome | undefined;
   #seen = 0;
@@ -56,11 +60,21 @@ class PutConversation {
     if (!into || context.rails.onExists(request.on_exists) !== "replace") {
       throw new SockError("policy", "only a folder that is replaced can change as one", "leave --atomic out");
     }
+    if (request.dry === true) {
+      const live = liveFolder(place.root, segments);
+      return new PutConversation(session, request, place, undefined, live);
+    }
     const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
     return new PutConversation(session, request, place, staged);
   }
 
-  private constructor(session: Session, request: Put, place: Place, staged: StagedTree | undefined) {
+  private constructor(
+    session: Session,
+    request: Put,
+    place: Place,
+    staged: StagedTree | undefined,
+    live?: Folder,
+  ) {
     const { context, grant, run } = session;
     this.#session = session;
     this.#request = request;
@@ -68,7 +82,9 @@ class PutConversation {
     const { segments, into } = parseDestination(place.path);
     this.#into = into ? segments : undefined;
     this.#staged = staged;
-    this.#live = staged?.live === undefined ? undefined : Parents.of(staged.live);
+    this.#dryLive = live;
+    const top = staged?.live ?? live;
+    this.#live = top === undefined ? undefined : Parents.of(top);
     this.#receiver = new Receiver(session.channel, {
       digest: request.digest,
       onExists: context.rails.onExists(request.on_exists),
@@ -119,6 +135,7 @@ class PutConversation {
     } finally {
       await this.#receiver.close();
       this.#live?.close();
+      this.#dryLive?.close();
       this.#staged?.close();
       this.#report();
     }
@@ -127,7 +144,7 @@ class PutConversation {
   /** With `atomic`: all at once, or nothing where something has failed. */
   async #publish(): Promise<void> {
     const staged = this.#staged;
-    if (staged === undefined || this.#request.dry === true) return;
+    if (staged === undefined) return;
     const { failed } = this.#receiver.counts;
     try {
       if (failed > 0) throw new SockError("cut", `${failed} failed, so nothing was changed`);
@@ -211,6 +228,16 @@ class PutConversation {
     const more = `${skipped > 0 ? `, ${skipped} skipped` : ""}${failed > 0 ? `, ${failed} failed` : ""}`;
     const what = `${this.#request.to || "."}  ${files} files${more}`;
     this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
+  }
+}
+
+/** What would be replaced as one; undefined where nothing is there. Throws what is in the way. */
+function liveFolder(root: Root, segments: readonly Name[]): Folder | undefined {
+  try {
+    return root.openFolder(segments, { create: false });
+  } catch (thrown) {
+    if (asSockError(thrown).code === "not-found") return undefined;
+    throw thrown;
   }
 }
 

@@ -12,7 +12,7 @@ import type { FileEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
 import { formatBytes } from "../text/units.ts";
 import { Proving } from "./proving.ts";
-import { canBeProved, putMetadata, type Put } from "./small-entries.ts";
+import { asLive, canBeProved, putMetadata, type Put } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
 
 /** The file that stands at the destination, read to find out whether it is the new one already. */
@@ -88,7 +88,12 @@ export class LargeFile {
     const published = await this.#receiving.end(bytes, digest);
     const name = published.path.at(-1) ?? "";
     const shown = landing.shown.slice(0, landing.shown.lastIndexOf("/") + 1) + showPath([name]);
-    this.outcome = this.#told({ bytes, digest: published.digest, action: published.action, shown });
+    this.outcome = this.#told({
+      bytes,
+      digest: published.digest,
+      action: asLive(this.#put, published.action),
+      shown,
+    });
   }
 
   failed(error: SockError): Outcome {

@@ -69,10 +69,10 @@ export function putLink(put: Put, entry: LinkEntry): Outcome {
     checkLinkTarget(path, target);
     const { parent, name } = open(put, !options.dry, "links");
     const existing = parent?.entry(name);
-    if (parent !== undefined && existing?.kind === "link" && !options.checksum) {
-      if (fs.readlinkSync(parent.path(name), { encoding: "buffer" }).equals(target)) {
-        return { ...base(put, "link"), action: "same" };
-      }
+    const isSame = (there: Folder): boolean =>
+      fs.readlinkSync(there.path(name), { encoding: "buffer" }).equals(target);
+    if (parent !== undefined && existing?.kind === "link" && !options.checksum && isSame(parent)) {
+      return { ...base(put, "link"), action: "same" };
     }
     const outcome = settled(put, existing, entry);
     if (outcome !== undefined) return outcome;
@@ -81,7 +81,7 @@ export function putLink(put: Put, entry: LinkEntry): Outcome {
     }
     const files = place.smallFiles(parent);
     const { action, name: own } = files.publishLink(parent, name, target, options.onExists);
-    return { ...base(put, "link", own), action };
+    return { ...base(put, "link", own), action: asLive(put, action, isSame) };
   });
 }
 
@@ -96,7 +96,9 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
     const kept =
       existing === undefined
         ? undefined
-        : (settled(put, existing, entry) ?? alike(put, entry, parent, name, existing));
+        : (settled(put, existing, entry) ??
+          alike(put, entry, parent, name, existing) ??
+          compared(put, entry, parent, name, existing, entry.digest ?? ""));
     if (kept !== undefined) return kept;
     if (options.minFree !== undefined) place.mustHaveSpace(parent, bytes.length, options.minFree);
     const { mode, mtime: mtimeUs } = entry;
@@ -104,7 +106,12 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
       .smallFiles(parent)
       .publish(parent, name, { bytes, mode, mtimeUs, onExists: options.onExists, known: existing });
     const digest = placed.action === "skipped" ? "" : (entry.digest ?? "");
-    return { ...base(put, "file", placed.name), bytes: bytes.length, digest, action: placed.action };
+    return {
+      ...base(put, "file", placed.name),
+      bytes: bytes.length,
+      digest,
+      action: asLive(put, placed.action),
+    };
   });
 }
 
@@ -122,7 +129,8 @@ export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
     const { length, digest } = entry;
     if (parent !== undefined && digest !== undefined) {
       const known = compared(put, entry, parent, name, existing, digest);
-      return known ?? { have: 0 };
+      if (known !== undefined || !options.dry) return known ?? { have: 0 };
+      return { ...base(put, "file"), bytes: length ?? 0, ...foreseen(put, parent, name, existing) };
     }
     const have = parent === undefined || length === null ? 0 : kept(put, parent, length, existing);
     if (length !== null && length > have && (options.minFree !== undefined || length > SMALL_FILE_BYTES)) {
@@ -142,6 +150,24 @@ export function foreseenStream(put: Put, entry: FileEntry): Outcome {
       settled(put, existing, entry) ?? { ...base(put, "file"), ...foreseen(put, parent, name, existing) }
     );
   });
+}
+
+/** In a tree that will take the place of another as one: what is new in it may take the place of something. */
+export function asLive(
+  { options, landing }: Put,
+  action: Outcome["action"],
+  isSame?: (there: Folder) => boolean,
+): Outcome["action"] {
+  const name = landing.segments.at(-1);
+  if (options.live === undefined || action !== "new" || name === undefined) return action;
+  try {
+    const there = options.live.open(landing.segments.slice(0, -1), false);
+    const existing = there.entry(name);
+    if (existing === undefined) return "new";
+    return existing.kind === "link" && isSame?.(there) === true ? "same" : "replaced";
+  } catch {
+    return "new";
+  }
 }
 
 /** A file that is in the live tree already, just so: it gets a second name in the new one. */
