@@ -8,7 +8,8 @@ import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { asSockError, SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
-import { hasGlob } from "../text/glob.ts";
+import { type Segments, showPath, splitBytes } from "../files/names.ts";
+import { globParts, hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { receiptOf } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
@@ -46,16 +47,17 @@ export default defineVerb({
     if (dest === "-") {
       context.json.refuseData("the file");
       refuseWithStdout(given);
-      const [only, second] = await expanded(context, remotes);
+      const [only, second] = await expanded(context, remotes, undefined);
       if (only === undefined || second !== undefined)
         throw new SockError("usage", "only one file fits on stdout");
       await toStdout(context, only, algorithm, given.compress);
       return;
     }
     const dry = given["dry-run"];
-    const wanted = await expanded(context, remotes);
-    const single = wanted.length === 1;
     const isLeftOut = await excluderOf(given.exclude);
+    const wanted = await expanded(context, remotes, isLeftOut);
+    refuseTwice(wanted);
+    const single = wanted.length === 1;
     const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
     const receipt = receiptOf(given);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
@@ -119,7 +121,7 @@ export default defineVerb({
     } finally {
       progress.done();
       receipt?.close();
-      tally.finish(hosts.join(" "), dest, ended);
+      tally.finish(hosts.join(" "), dest || ".", ended);
     }
     tally.check();
   },
@@ -178,10 +180,31 @@ interface Wanted {
   readonly path: string | Uint8Array;
 }
 
-/** The words with what their patterns mean in their place. Throws `not-found` for a pattern that fits nothing. */
+/** Throws `usage` for two things of one name, which would be one here. */
+function refuseTwice(wanted: readonly Wanted[]): void {
+  const seen = new Set<string>();
+  for (const { path } of wanted) {
+    const name = lastName(path);
+    const key = name === undefined ? undefined : showPath([name]);
+    if (key !== undefined && seen.has(key)) {
+      throw new SockError(
+        "usage",
+        `two sources are named ${JSON.stringify(key)}`,
+        "they would be one here: fetch them apart",
+      );
+    }
+    if (key !== undefined) seen.add(key);
+  }
+}
+
+/**
+ * The words with what their patterns mean in their place; what a pattern finds may be left out. Throws `not-found` for one
+ * that fits nothing.
+ */
 async function expanded(
   context: Context,
   remotes: readonly { host: string | undefined; path: string }[],
+  isLeftOut: ((path: Segments, isFolder: boolean) => boolean) | undefined,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
   for (const { host: word, path } of remotes) {
@@ -200,7 +223,10 @@ async function expanded(
           const shown = shownPath(one.path);
           // it comes with the folder that it is in
           if (inside !== undefined && shown.startsWith(inside)) continue;
-          if (one.item?.kind === "folder") inside = `${shown.replace(/\/$/, "")}/`;
+          const isFolder = one.item?.kind === "folder";
+          const isFound = one.item !== undefined && one.path !== path;
+          if (isFound && isLeftOut?.(belowPattern(path, one.path), isFolder) === true) continue;
+          if (isFolder) inside = `${shown.replace(/\/$/, "")}/`;
           wanted.push({ host, path: one.path });
         }
       }
@@ -209,6 +235,13 @@ async function expanded(
     }
   }
   return wanted;
+}
+
+/** What a pattern has found, below the folder in which it begins. */
+function belowPattern(pattern: string, found: string | Uint8Array): Segments {
+  const { prefix } = globParts(pattern);
+  const names = typeof found === "string" ? found.split("/") : splitBytes(found);
+  return names.slice(prefix === "" ? 0 : prefix.split("/").length).filter((name) => name.length > 0);
 }
 
 /** The paths of one host after another, in the order of the words, so many a request. */

@@ -82,6 +82,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const { channel } = session;
   const { paths, digest, links, compress } = request;
   const asked: Asked[] = [];
+  const isNotWanted = options.isLeftOut === undefined ? undefined : leftOut(options.isLeftOut);
   const receiver = new Receiver(channel, {
     ...options.receiver,
     land: (entry) => {
@@ -90,7 +91,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
       return place;
     },
     onGoOn: (bytes) => options.onGoOn?.(bytes),
-    ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
+    isLeftOut: (entry) => isOwnTop(entry, asked) || isNotWanted?.(entry) === true,
     // a break is no outcome: it is tried again
     onOutcome: (one) => {
       if (channel.failure === undefined) options.onOutcome?.(one);
@@ -156,6 +157,13 @@ function leftOut(excludes: (path: Segments, isFolder: boolean) => boolean): (ent
     const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
     return path !== "." && excludes(wireSegments(path), entry.kind === "folder");
   };
+}
+
+/** Only what is in the folder was asked for: the one that it goes into keeps its own mode and time. */
+function isOwnTop(entry: Entry, all: readonly Asked[]): boolean {
+  const landing = all[entry.source ?? 0]?.landing;
+  if (landing === undefined || landing instanceof SockError || entry.kind !== "folder") return false;
+  return "path" in entry && entry.path === "." && landing.segments.length === 0 && landing.ownsRoot !== true;
 }
 
 /** A server can't choose where: entries are below what was asked for, or the asked for file itself. */
