@@ -107,6 +107,7 @@ export default defineVerb({
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
+            onLost: ({ failed, passed }) => tally.lost(failed, passed),
             onFile: (length) => {
               if (single) progress.begin(length);
             },

@@ -25,6 +25,8 @@ export interface GetOptions extends RetryOptions {
   onFailed(source: number, error: SockError): void;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number): void;
+  /** What the server did not send at all: it could not be read, or is nothing that is sent. */
+  onLost?(count: { failed: number; passed: number }): void;
   /** One of the paths is a file, this long, bytes. */
   onFile?(length: number | null): void;
   /** A file goes on after so many bytes. */
@@ -119,6 +121,10 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
             throw new SockError("protocol", "the server ended before all was sent");
           }
           channel.send({ type: "finish" });
+          options.onLost?.({
+            failed: Math.max(0, message.failed - receiver.counts.failed),
+            passed: Math.max(0, message.skipped - receiver.counts.skipped - receiver.leftOut),
+          });
           return;
         default:
           throw new SockError("protocol", `the server answered a get with ${message.type}`);

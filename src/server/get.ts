@@ -8,6 +8,9 @@ import { Sender } from "../transfer/sender.ts";
 import { treeItems } from "../transfer/tree-items.ts";
 import type { Session } from "./session.ts";
 
+/** Failures of one get that are told to the owner one by one; the rest is in the count at its end. */
+const MOST_TOLD = 20;
+
 /** Sends files and trees, and waits for the client's word that the same bytes are in place there. */
 export async function answerGet(session: Session, request: Get): Promise<void> {
   session.require("get");
@@ -15,6 +18,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
   const started = performance.now();
   let only: Outcome | undefined;
   let seen = 0;
+  let told = 0;
   const sender = new Sender(items(session, request), {
     digest: request.digest,
     // whatever the client does about files that it has, it is its own
@@ -24,6 +28,9 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     onOutcome: (outcome) => {
       only = outcome;
       seen += 1;
+      if (outcome.action !== "failed" || ++told > MOST_TOLD) return;
+      const code = outcome.error?.code ?? "failed";
+      session.report("get", outcome.shown, outcome.bytes, performance.now() - outcome.ms, code);
     },
   });
   // a get is the last that this client asks for here, or the next says it anew
@@ -45,8 +52,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     await sender.close();
     const first = only;
     if (seen === 1 && first !== undefined) {
-      const outcome = first.action === "failed" ? (first.error?.code ?? "failed") : "ok";
-      session.report("get", first.shown, first.bytes, started, outcome);
+      if (first.action !== "failed") session.report("get", first.shown, first.bytes, started, "ok");
     } else if (seen > 1) {
       const { files, bytes, failed } = sender.counts;
       session.report(

@@ -21,6 +21,8 @@ export interface Received {
 
 export class Receiver {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
+  /** Files and links that were not wanted. */
+  leftOut = 0;
   readonly #wire: Wire;
   readonly #options: ReceiverOptions;
   readonly #places = new Places();
@@ -93,6 +95,7 @@ export class Receiver {
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
     if (this.#options.isLeftOut?.(entry) === true) {
+      if (entry.kind !== "folder") this.leftOut += 1;
       this.#wire.sendSoon({
         type: "done",
         entry: entry.entry,
