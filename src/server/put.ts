@@ -64,8 +64,6 @@ class PutConversation {
       const live = liveFolder(place.root, segments);
       return new PutConversation(session, request, place, undefined, live);
     }
-    // nothing is to be changed: what would become of each file is the same
-    if (request.dry === true) return new PutConversation(session, request, place, undefined);
     const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
     return new PutConversation(session, request, place, staged);
   }

@@ -294,3 +294,18 @@ describe("a server that only takes", () => {
     expect(await peer.next()).toMatchObject({ type: "done", entry: 0, action: "repaired", digest });
   });
 });
+
+test("the help has each limit as it is typed", async () => {
+  const { stdout } = await sock(["serve", "--help"]);
+  for (const flag of [
+    "read-only",
+    "write-only",
+    "no-replace",
+    "max-file",
+    "min-free",
+    "max-entries",
+    "rate",
+  ]) {
+    expect(stdout).toMatch(new RegExp(`^ {2}--${flag}( [A-Z]+)? +[a-z]`, "m"));
+  }
+});
