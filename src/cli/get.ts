@@ -62,7 +62,8 @@ export default defineVerb({
     const receipt = receiptOf(given);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
     const progress = new TransferProgress(context.ui, null);
-    using places = new Destinations(dest, !single, dry);
+    const several = !single || wanted.some(({ matched }) => matched);
+    using places = new Destinations(dest, several, dry);
     const pool = new BlockPool();
     const hosts: string[] = [];
     let ended = false;
@@ -107,7 +108,6 @@ export default defineVerb({
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
-            onLost: ({ failed, passed }) => tally.lost(failed, passed),
             onFile: (length) => {
               if (single) progress.begin(length);
             },
@@ -179,6 +179,8 @@ interface Wanted {
   readonly host: Target;
   /** Bytes where it is not UTF-8. */
   readonly path: string | Uint8Array;
+  /** A pattern led to it: how many others it led to does not change where it goes. */
+  readonly matched: boolean;
 }
 
 /** Throws `usage` for two things of one name, which would be one here. */
@@ -211,13 +213,13 @@ async function expanded(
   for (const { host: word, path } of remotes) {
     const host = resolveHost(word, context.env);
     if (!hasGlob(path)) {
-      wanted.push({ host, path });
+      wanted.push({ host, path, matched: false });
       continue;
     }
     const session = await Session.open(host, sessionOptions(context));
     try {
       // a key that may not list can still name a file that is called so
-      if (!session.server.caps.includes("ls")) wanted.push({ host, path });
+      if (!session.server.caps.includes("ls")) wanted.push({ host, path, matched: false });
       else {
         let inside: string | undefined;
         for await (const one of expand(session, path)) {
@@ -228,7 +230,7 @@ async function expanded(
           const isFound = one.item !== undefined && one.path !== path;
           if (isFound && isLeftOut?.(belowPattern(path, one.path), isFolder) === true) continue;
           if (isFolder) inside = `${shown.replace(/\/$/, "")}/`;
-          wanted.push({ host, path: one.path });
+          wanted.push({ host, path: one.path, matched: isFound });
         }
       }
     } finally {

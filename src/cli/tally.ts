@@ -65,16 +65,6 @@ export class Tally {
     this.#single = false;
   }
 
-  /** What a server did not send, without a name: it `failed` there, or was `passed` over. */
-  lost(failed: number, passed: number): void {
-    if (passed > 0) this.#context.ui.warn(`${passed} special files, or links that lead out, were left out`);
-    if (failed === 0) return;
-    this.#single = false;
-    this.#failed += failed;
-    this.#failure ??= new SockError("permission", "");
-    this.#context.ui.warn(`${failed} could not be read there`, "its owner's log says which");
-  }
-
   add(told: Told): void {
     const { action, error } = told;
     if (action === "failed" && error !== undefined) {

@@ -30,6 +30,7 @@ import {
   fileResponseReaders,
   type Finish,
   type Get,
+  type Missed,
   type Put,
   type Ready,
   receiverReaders,
@@ -93,7 +94,8 @@ export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
 export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls;
-export type ServerMessage = Common | ServerHello | Enrolled | Ready | Source | Result | Item | Closing;
+export type ServerMessage =
+  Common | ServerHello | Enrolled | Ready | Source | Missed | Result | Item | Closing;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;

@@ -78,7 +78,8 @@ describe("get", () => {
       ["in/b.txt", "in/c.log"],
     ],
     [[":[!a].txt"], ["b.txt"]],
-    [[":a*", "as-is"], ["as-is"]],
+    // one find or many: they go into the folder
+    [[":a*", "into"], ["into/a.txt"]],
     [
       [":a.txt", ":*.log"],
       ["a.txt", "c.log"],

@@ -213,9 +213,9 @@ describe("--max-file, --max-entries, --min-free", () => {
     using peer = await scriptedClient(there.server.join);
     peer.send({ type: "put", to: "in/", digest: "sha256", on_exists: "replace" });
     await peer.until("ready");
-    const entry = { type: "entry", path: "x", kind: "file", mtime: 1, mode: null, offer: true };
-    peer.send({ ...entry, entry: 0, length: 100 });
-    peer.send({ ...entry, entry: 1, length: 10 * MB });
+    const entry = { type: "entry", kind: "file", mtime: 1, mode: null, offer: true };
+    peer.send({ ...entry, entry: 0, path: "x", length: 100 });
+    peer.send({ ...entry, entry: 1, path: "y", length: 10 * MB });
     const answers = [await peer.next(), await peer.next()];
     expect(answers).toMatchObject([
       { type: "stop", entry: 0, code: "no-space" },
@@ -276,8 +276,9 @@ describe("a server that only takes", () => {
     await peer.until("ready");
     const digest = createHash("sha256").update(OLD).digest("hex");
     const entry = { type: "entry", kind: "file", mtime: 1, mode: null, offer: true };
+    await writeFile(`${there.root}/second`, OLD);
     peer.send({ ...entry, entry: 0, path: "old", length: OLD.length });
-    peer.send({ ...entry, entry: 1, path: "old", length: OLD.length, digest });
+    peer.send({ ...entry, entry: 1, path: "second", length: OLD.length, digest });
     peer.send({ ...entry, entry: 2, path: "large", length: 3 * MB });
     const answers = [await peer.next(), await peer.next(), await peer.next()];
     expect(answers).toMatchObject([0, 1, 2].map((id) => ({ type: "want", entry: id, have: 0 })));
