@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { RESUME_BYTES } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { childEnv, resultOf, SOCK, sock } from "../helpers/run.ts";
@@ -45,6 +46,12 @@ async function slowLine() {
 
 async function litter(folder: { join(...names: string[]): string }): Promise<string[]> {
   return readdir(folder.join(".sock-partial")).catch(() => []);
+}
+
+/** Bytes of the file that is on its way. */
+async function written(folder: { join(...names: string[]): string }): Promise<number> {
+  const [name] = await litter(folder);
+  return name === undefined ? 0 : (await stat(folder.join(".sock-partial", name))).size;
 }
 
 describe("a source that changes while it is sent fails, and nothing is published", () => {
@@ -149,6 +156,7 @@ describe("killed in the middle", () => {
         await using line = await slowLine();
         const to = verb === "put" ? line.root : line.here;
         const child = await line.begin(...begin);
+        await until(async () => (await written(to)) >= RESUME_BYTES, "enough to keep");
         child.process.kill(signal);
         expect(await child.ended()).toBe(status);
         expect(await readFile(to.join("x"), "utf8")).toBe(OLD);
