@@ -103,6 +103,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   };
   const receiver = new Receiver(channel, {
     ...options.receiver,
+    isPrivate: true,
     land: (entry) => {
       const place = landing(entry, asked, links);
       if (entry.kind === "file" && "path" in entry && entry.path === ".") options.onFile?.(entry.length);

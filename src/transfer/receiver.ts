@@ -237,7 +237,7 @@ export class Receiver {
       bytes,
       digest,
       action,
-      path: path.toWellFormed(),
+      path: this.#options.isPrivate === true ? "" : path.toWellFormed(),
     });
     this.#tell(outcome);
   }

@@ -29,6 +29,8 @@ export interface ReceiverOptions {
   readonly dry: boolean;
   /** The tree that what comes will take the place of as one; a file that is the same there needs not come. */
   readonly live?: Parents | undefined;
+  /** The sender is not told where things are put: in a get that is the user's own business. */
+  readonly isPrivate?: boolean;
   /** The sender may learn whether a file that is there has the bytes that it names: it may read the file anyway. */
   readonly mayCompare: boolean;
   readonly pool: BlockPool;

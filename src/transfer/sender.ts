@@ -373,5 +373,6 @@ function exactly(told: string, own: WirePath): string {
 
 function doneOutcome(pending: Pending, { action, bytes, digest, path }: Done): Outcome {
   const ms = performance.now() - pending.started;
-  return { kind: kindOf(pending), shown: exactly(path, pending.item.path), bytes, digest, action, ms };
+  const shown = path === "" ? pending.item.shown : exactly(path, pending.item.path);
+  return { kind: kindOf(pending), shown, bytes, digest, action, ms };
 }

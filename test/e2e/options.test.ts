@@ -256,6 +256,13 @@ describe("the others", () => {
     });
   });
 
+  test("the owner's log of a get names what was fetched, not where to", async () => {
+    fs.writeFileSync(there("f"), "f");
+    expect(await run("get", ":f", here("private"))).toMatchObject({ status: 0 });
+    await until(() => events(server.stdout()).some(({ verb, what }) => verb === "get" && what === "f"));
+    expect(server.stdout()).not.toContain("private");
+  });
+
   test("a failed get of a tree says which file, also when nothing else was asked for", async () => {
     fs.mkdirSync(there("t"));
     for (const name of ["a", "b"]) fs.writeFileSync(there("t", name), name);
