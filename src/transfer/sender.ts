@@ -4,6 +4,7 @@
  * entries without an answer, so that they can be sent again over another connection.
  */
 import { asSockError, type ErrorCode, SockError } from "../errors.ts";
+import { DigestBatch } from "../files/digest-batch.ts";
 import { showPath, splitBytes } from "../files/names.ts";
 import { besideName } from "../files/publish.ts";
 import { Slice } from "../files/slice.ts";
@@ -22,6 +23,7 @@ const LATE_ANSWERS = 3;
 export class Sender {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   readonly options: SenderOptions;
+  readonly digests: DigestBatch;
   readonly #items: AsyncIterator<Item>;
   readonly #pending = new Map<number, Pending>();
   /** Entries that are to be sent now: wanted ones, and folders after all that is in them. */
@@ -40,6 +42,7 @@ export class Sender {
   constructor(items: AsyncIterable<Item>, options: SenderOptions) {
     this.#items = items[Symbol.asyncIterator]();
     this.options = options;
+    this.digests = new DigestBatch(options.digest);
   }
 
   /**
@@ -277,6 +280,7 @@ export class Sender {
         if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
         else bytes = sendSmall(wire, this, pending, item);
       } else await sendLarge(wire, this, pending, item);
+      if (this.digests.full) await this.digests.some();
       const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes, () => wire.failure !== undefined);
       if (wait !== undefined) await wait;
     } catch (thrown) {
