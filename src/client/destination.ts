@@ -87,7 +87,9 @@ function checked(name: Name): Name {
 }
 
 function shownIn(folder: string, name: Name): string {
-  return folder === "." ? showPath([name]) : join(folder, showPath([name]));
+  if (folder === ".") return showPath([name]);
+  // join() itself would spoil a name that is not UTF-8
+  return join(folder).replace(/\/?$/, "/") + showPath([name]);
 }
 
 function isFolder(path: string): boolean {

@@ -13,7 +13,7 @@ import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
 import type { ReceiverOptions } from "./receiving-options.ts";
 import { RecentPaths } from "./recent-paths.ts";
-import { putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
+import { foreseenStream, putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
 
 export interface Received {
@@ -90,7 +90,7 @@ export class Receiver {
     }
     if (this.#digests.full) await this.#digests.some();
     if (this.#failure !== undefined) throw this.#failure;
-    const pause = this.#options.pace?.took(length);
+    const pause = this.#options.pace?.took(length, () => this.#wire.failure !== undefined);
     if (pause !== undefined) await pause;
     if (this.#wire.congested) await this.#wire.ready();
     const wait = this.#slice.over();
@@ -130,7 +130,6 @@ export class Receiver {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
       this.#recent.claim(landing, entry, isWanted);
-      if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
         place: this.#places.of(landing.root),
@@ -157,7 +156,12 @@ export class Receiver {
       else this.#answer(entry, weighed);
       return "done";
     }
-    if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
+    if (options.dry && entry.resume === undefined) {
+      if (entry.length !== null)
+        throw new SockError("protocol", "a file came where nothing is to be changed");
+      this.#answer(entry, foreseenStream(put, entry));
+      return;
+    }
     if (entry.digest !== undefined && body !== undefined) {
       if (!options.sync && !options.verify) {
         this.#digests.add(body, (digest) => {
@@ -255,7 +259,14 @@ export class Receiver {
 
   #answer(entry: Entry, outcome: Outcome): void {
     const { bytes, digest, action, shown: path } = outcome;
-    this.#wire.sendSoon({ type: "done", entry: entry.entry, bytes, digest, action, path });
+    this.#wire.sendSoon({
+      type: "done",
+      entry: entry.entry,
+      bytes,
+      digest,
+      action,
+      path: this.#options.isPrivate === true ? "" : path.toWellFormed(),
+    });
     this.#tell(outcome);
   }
 

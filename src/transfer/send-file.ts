@@ -76,6 +76,7 @@ export async function sendLarge(
       ...(pending.have > 0 ? { resume: pending.have } : {}),
     });
     pending.named = true;
+    if (item.kind === "stream" && sender.options.dry === true) return;
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;
@@ -88,12 +89,18 @@ export async function sendLarge(
         await hashPrefix(sender, read, digester, start);
       }
     }
+    if (start > 0) sender.options.onGoOn?.(start, item);
     let last = start;
+    let unpaced = 0;
     const sink = {
-      send: (block: Uint8Array) => wire.send({ type: "data", entry: pending.id, size: block.length }, block),
+      send: (block: Uint8Array) => {
+        wire.send({ type: "data", entry: pending.id, size: block.length }, block);
+        unpaced += block.length;
+      },
       ready: async () => {
         await wire.ready();
-        const wait = pace?.took(PROOF_BLOCK_BYTES);
+        const wait = pace?.took(unpaced, () => wire.failure !== undefined || pending.answered);
+        unpaced = 0;
         if (wait !== undefined) await wait;
       },
       flushed: () => wire.flushed(),
