@@ -160,7 +160,7 @@ export class Receiver {
       if (entry.length !== null)
         throw new SockError("protocol", "a file came where nothing is to be changed");
       this.#answer(entry, foreseenStream(put, entry));
-      return;
+      return "done";
     }
     if (entry.digest !== undefined && body !== undefined) {
       if (!options.sync && !options.verify) {
