@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Child } from "../helpers/child.ts";
 import { type Pair, pairWithLine, plant } from "../helpers/pair.ts";
 import type { Relay } from "../helpers/relay.ts";
-import { resultOf } from "../helpers/run.ts";
+import { resultOf, sock } from "../helpers/run.ts";
 import { treeOf } from "../helpers/tree.ts";
 import { until } from "../helpers/until.ts";
 
@@ -111,7 +111,9 @@ for (const verb of ["put", "get"] as const) {
       const child = await begin(moving, SIZE / 2);
       for (const faults of Object.values(relay.faults)) faults.stalled = true;
       const at = relay.bytes[moving.direction];
-      await Bun.sleep(300);
+      // the server has time for others meanwhile
+      const other = { env: { SOCK_JOIN: moving.line.server.join } };
+      expect(await sock(["ls", ":"], other)).toMatchObject({ status: 0 });
       expect(relay.bytes[moving.direction]).toBe(at);
       for (const faults of Object.values(relay.faults)) [faults.stalled, faults.rate] = [false, Infinity];
       expect(await child.ended()).toBe(0);
