@@ -1,10 +1,8 @@
-/** "Files": full disks, read-only disks, folders that may not be written; what the system says, and what we make of it. */
+/** "Files": full disks, read-only disks and other disks; what their errors become is in test/files/failure.test.ts. */
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { SockError } from "../../src/errors.ts";
-import { fsFailure } from "../../src/files/failure.ts";
 import { plant } from "../helpers/pair.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
@@ -168,28 +166,4 @@ describe.skipIf(!canMount)("disks of their own (needs the right to mount)", () =
       unmount(base.join("root", "mnt"));
     }
   });
-});
-
-describe("what the system says", () => {
-  const SAID: [errno: string, code: SockError["code"], status: number][] = [
-    ["ENOSPC", "no-space", 8],
-    ["EDQUOT", "quota", 8],
-    ["EFBIG", "too-large", 8],
-    ["EROFS", "permission", 1],
-    ["EACCES", "permission", 1],
-    ["EPERM", "permission", 1],
-    ["ENOENT", "not-found", 7],
-    ["EEXIST", "exists", 12],
-    ["ELOOP", "outside", 4],
-    ["ENAMETOOLONG", "bad-name", 4],
-    ["EIO", "io", 1],
-    ["EMFILE", "busy", 6],
-  ];
-  for (const [errno, code, status] of SAID) {
-    test(`${errno} is ${code}, ${status}, with the path`, () => {
-      const error = fsFailure(Object.assign(new Error(errno), { code: errno }), "a/b");
-      expect(error).toMatchObject({ code, status });
-      expect(error.message).toStartWith("a/b: ");
-    });
-  }
 });
