@@ -7,16 +7,16 @@ import { join } from "node:path";
 import type { Child } from "../helpers/child.ts";
 import { type Pair, pairWithLine, plant } from "../helpers/pair.ts";
 import type { Relay } from "../helpers/relay.ts";
-import { resultOf, sock } from "../helpers/run.ts";
+import { events, resultOf, sock } from "../helpers/run.ts";
 import { treeOf } from "../helpers/tree.ts";
 import { until } from "../helpers/until.ts";
 
 const MiB = 1024 * 1024;
-const SIZE = 24 * MiB;
+const SIZE = 8 * MiB;
 const BYTES = randomBytes(SIZE);
 const OLD = "the old file";
 /** Slow enough to be caught in the middle, bytes a second. */
-const RATE = 24 * MiB;
+const RATE = 12 * MiB;
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 type Line = Pair & { readonly relay: Relay };
@@ -54,6 +54,12 @@ async function begin({ line, words, direction }: Transfer, bytes: number): Promi
   return child;
 }
 
+/** What the relay had from a client that is no more has arrived. */
+async function drained({ line: { relay }, direction }: Transfer): Promise<void> {
+  relay.faults[direction].rate = Infinity;
+  await until(() => relay.open === 0, "the end of the connection");
+}
+
 async function endsEqual({ line, words, from, to, direction }: Transfer): Promise<number> {
   line.relay.faults[direction].rate = Infinity;
   const before = line.relay.bytes[direction];
@@ -63,6 +69,7 @@ async function endsEqual({ line, words, from, to, direction }: Transfer): Promis
   return line.relay.bytes[direction] - before;
 }
 
+const isOld = ({ to }: Transfer): boolean => readFileSync(join(to, "m", "large")).equals(Buffer.from(OLD));
 const litter = (at: string): string[] =>
   existsSync(join(at, ".sock-partial")) ? readdirSync(join(at, ".sock-partial")) : [];
 
@@ -74,15 +81,16 @@ for (const verb of ["put", "get"] as const) {
         const child = await begin(moving, (SIZE * percent) / 100);
         child.process.kill("SIGKILL");
         await child.ended();
+        await drained(moving);
         const passed = moving.line.relay.bytes[moving.direction];
-        expect(readFileSync(join(moving.to, "m", "large"), "utf8")).toBe(OLD);
-        // of a client that is killed counts what it had from the sockets by then
-        const [name] = verb === "get" ? litter(moving.to) : [];
-        const had = name === undefined ? 0 : statSync(join(moving.to, ".sock-partial", name)).size;
-        if (verb === "get" && percent > 1) expect(had).toBeGreaterThan(0.9 * passed - 8 * MiB);
+        expect(isOld(moving)).toBe(true);
+        // what counts is what was taken from the sockets by then: a process that is killed resets its connections
+        const folder = verb === "get" ? moving.to : moving.line.root();
+        const [name] = litter(folder);
+        const had = name === undefined ? 0 : statSync(join(folder, ".sock-partial", name)).size;
+        if (percent > 1) expect(had).toBeGreaterThan(0.9 * passed - 2 * MiB);
         const sent = await endsEqual(moving);
-        const saved = verb === "get" ? had : passed;
-        expect(sent).toBeLessThan(SIZE - 0.9 * saved + 2 * MiB);
+        expect(sent).toBeLessThan(SIZE - 0.9 * had + 2 * MiB);
         expect(litter(verb === "put" ? moving.line.root() : moving.to)).toEqual([]);
       });
     }
@@ -108,13 +116,14 @@ for (const verb of ["put", "get"] as const) {
     test("is silent, and comes back: nothing is lost, no second connection", async () => {
       await using moving = await transfer(verb);
       const { relay } = moving.line;
-      const child = await begin(moving, SIZE / 2);
+      const child = await begin(moving, SIZE / 4);
       for (const faults of Object.values(relay.faults)) faults.stalled = true;
       const at = relay.bytes[moving.direction];
       // the server has time for others meanwhile
       const other = { env: { SOCK_JOIN: moving.line.server.join } };
       expect(await sock(["ls", ":"], other)).toMatchObject({ status: 0 });
-      expect(relay.bytes[moving.direction]).toBe(at);
+      // but for a piece that was on its way
+      expect(relay.bytes[moving.direction] - at).toBeLessThan(32 * 1024);
       for (const faults of Object.values(relay.faults)) [faults.stalled, faults.rate] = [false, Infinity];
       expect(await child.ended()).toBe(0);
       expect([relay.accepted, treeOf(moving.to)]).toEqual([1, treeOf(moving.from)]);
@@ -124,13 +133,15 @@ for (const verb of ["put", "get"] as const) {
       await using moving = await transfer(verb);
       const { relay } = moving.line;
       moving.words.push("--retry", "1s");
-      const child = await begin(moving, SIZE / 2);
+      const child = await begin(moving, SIZE / 4);
+      for (const faults of Object.values(relay.faults)) faults.stalled = true;
       const began = performance.now();
       await moving.line.server.stop("SIGKILL");
+      for (const faults of Object.values(relay.faults)) faults.stalled = false;
       expect([await child.ended(), resultOf(child.stdout())]).toMatchObject([6, { status: 6 }]);
       expect(performance.now() - began).toBeLessThan(8000);
       expect(relay.accepted).toBeGreaterThan(1);
-      expect(readFileSync(join(moving.to, "m", "large"), "utf8")).toBe(OLD);
+      expect(isOld(moving)).toBe(true);
     });
   });
 
@@ -140,11 +151,11 @@ for (const verb of ["put", "get"] as const) {
   ] as const) {
     test(`${verb} of a tree, ${signal}: ${status}, never 0; the old large file stays; again it goes on`, async () => {
       await using moving = await transfer(verb);
-      const child = await begin(moving, SIZE / 2);
+      const child = await begin(moving, SIZE / 4);
       child.process.kill(signal);
       expect(await child.ended()).toBe(status);
       expect(resultOf(child.stdout())).toMatchObject({ status });
-      expect(readFileSync(join(moving.to, "m", "large"), "utf8")).toBe(OLD);
+      expect(isOld(moving)).toBe(true);
       expect(await endsEqual(moving)).toBeLessThan(SIZE);
     });
   }
@@ -153,7 +164,7 @@ for (const verb of ["put", "get"] as const) {
 test("a client that comes back takes over from its own dead connection, which the server still believes in", async () => {
   await using moving = await transfer("put");
   const { relay } = moving.line;
-  const child = await begin(moving, SIZE / 2);
+  const child = await begin(moving, SIZE / 4);
   // the way to the server stays open and silent; only the client learns that it is over
   relay.abandonAll();
   relay.faults.up.rate = Infinity;
@@ -184,11 +195,17 @@ test("two puts of trees to one path: each reader sees one whole version of each 
       }
     }
   })();
-  const puts = [0, 1, 0, 1].map((which) => line.run("put", `v${which}`, ":shared", "--checksum", "-q"));
+  const puts = [0, 1, 0, 1].map((which) => line.run("put", `v${which}`, ":shared", "--checksum", "--json"));
   const ended = await Promise.all(puts);
   going = false;
   await reader;
-  expect(ended.map(({ status }) => status)).toEqual([0, 0, 0, 0]);
+  // what was compared and then replaced by another is said so
+  for (const { status, stdout } of ended) {
+    const failed = events(stdout).filter(({ action }) => action === "failed");
+    expect([status, failed.map(({ code }) => code)]).toEqual(
+      status === 0 ? [0, []] : [10, failed.map(() => "changed")],
+    );
+  }
   const sizes = [versions[0]?.length ?? 0, 9000, 70_000];
   const whole = versions.flatMap((bytes) =>
     sizes.map((size) => `${size} ${sha256(bytes.subarray(0, size))}`),
