@@ -22,6 +22,8 @@ export const MAX_FIRST_HEADER_BYTES = 4 * KiB;
 export const MAX_BODY_BYTES = 1 * MiB;
 /** Longest row of frames that is packed into one, bytes. */
 export const MAX_PACKED_BYTES = MAX_BODY_BYTES + MAX_HEADER_BYTES + LENGTH_BYTES;
+/** Longest window of its zstd frame, bytes: what RFC 8878 asks every decoder to have. */
+export const MAX_PACKED_WINDOW_BYTES = 8 * MiB;
 /** The word of a `hello` whose sender takes `packed` frames. */
 export const FEATURE_ZSTD = "zstd";
 /** Deepest nesting of a header's JSON; the header's own object is level 1. */

@@ -5,7 +5,7 @@ import type { Pending } from "./pending.ts";
 /** The receiver's word counts only where it fits what was asked and sent. Throws `protocol`, `differs`. */
 export function checkDone(done: Done, { item, sent, have }: Pending, onExists: OnExists | "any"): void {
   const { action } = done;
-  const asked = onExists === "any" || action === (onExists === "skip" ? "skipped" : "renamed");
+  const asked = onExists === "any" || onExists === (action === "skipped" ? "skip" : "rename");
   if ((action === "skipped" || action === "renamed") && !asked) {
     throw new SockError("protocol", `the receiver ${action} a file, and was not asked to`);
   }
