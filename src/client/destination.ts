@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
+import { errnoOf } from "../files/errno.ts";
 import { fsFailure } from "../files/failure.ts";
 import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
 import { holdsPartials } from "../files/partials.ts";
@@ -70,6 +71,7 @@ export class Destinations implements Disposable {
       try {
         if (fs.mkdirSync(folder, { recursive: true }) !== undefined) this.#made.add(folder);
       } catch (cause) {
+        if (errnoOf(cause) === "EEXIST") throw new SockError("not-folder", `${folder}: is not a folder`);
         throw fsFailure(cause, folder);
       }
       root = Root.open(folder, { name: folder === "." ? "" : join(folder), writable: true });

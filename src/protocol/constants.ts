@@ -100,6 +100,8 @@ export const PROOFS_IN_FRAME = 64;
 export const RESUME_BYTES = 1 * MiB;
 /** Entries that a sender has out without an answer. */
 export const ENTRIES_IN_FLIGHT = 1024;
+/** What a receiver passes over after it has stopped an entry: more is not on its way, and meant for nobody, bytes. */
+export const MAX_PASSED_OVER_BYTES = 256 * MiB;
 /** Most paths in one `get`. */
 export const MAX_GET_PATHS = 64;
 /** Longest target of a symbolic link, bytes (PATH_MAX). */

@@ -10,6 +10,8 @@ export interface SenderOptions {
   readonly digest: Digest;
   /** What the receiver was asked to do; `any` where it is its own master. */
   readonly onExists: OnExists | "any";
+  /** The receiver only says what it would do. */
+  readonly dry: boolean | "any";
   readonly pool: BlockPool;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
@@ -34,6 +36,8 @@ export interface Pending {
   readonly item: FileItem | StreamItem | LinkItem | Extract<Item, { kind: "enter" }>;
   readonly node: Node | undefined;
   readonly started: number;
+  /** It was offered, and is not wanted yet. */
+  offered: boolean;
   /** Bytes that the receiver may have. */
   have: number;
   /** What went out, once all has. */
@@ -47,6 +51,9 @@ export interface Pending {
   compared: boolean;
   /** How many bytes the receiver has proved. */
   from: number | undefined;
+  /** The most that was proved on any connection, and the furthest that was sent, bytes. */
+  proved: number;
+  reached: number;
 }
 
 /** What went out of a file. */

@@ -6,7 +6,7 @@ import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
-import { ENTRIES_IN_FLIGHT } from "../protocol/constants.ts";
+import { ENTRIES_IN_FLIGHT, MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
@@ -27,10 +27,14 @@ export class Receiver {
   readonly #places = new Places();
   readonly #recent = new RecentPaths();
   readonly #slice = new Slice();
+  /** The highest number of an entry so far. */
+  #last = -1;
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
   /** Offers that were wanted, and whose bytes have not begun. */
   readonly #wanted = new Map<number, Wanted>();
+  /** Bytes since the last entry that were of no use: what was on its way when it was stopped. */
+  #passedOver = 0;
 
   constructor(wire: Wire, options: ReceiverOptions) {
     this.#wire = wire;
@@ -39,7 +43,7 @@ export class Receiver {
 
   /** The sender may not end now. */
   get busy(): boolean {
-    return this.#large !== undefined;
+    return this.#large !== undefined || this.#wanted.size > 0;
   }
 
   /** One message; the next one only when this has resolved. Throws what ends the connection. */
@@ -50,26 +54,31 @@ export class Receiver {
         if (this.#large !== undefined) {
           throw new SockError("protocol", "an entry began in the middle of another");
         }
+        this.#last = Math.max(this.#last, message.entry);
+        this.#passedOver = 0;
         await this.#entry(message, frame);
         frame.release?.();
         break;
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
           await this.#step(this.#large, (large) => large.data(frame.body ?? EMPTY, frame.release));
-          this.#options.onBytes?.(length);
-        } else frame.release?.();
+          this.#options.onBytes?.(length, this.#large?.bytes ?? 0);
+        } else this.#passOver(message, frame);
         break;
       case "proof":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.prove(frame.body ?? EMPTY));
         }
+        // they go on for a while after the answer to them
+        this.#passOver(message, frame);
         break;
       case "end":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.end(message.bytes, message.digest));
-        }
+        } else this.#passOver(message, frame);
         break;
       case "abort":
+        this.#countPassedOver(0);
         await this.#aborted(message.entry, message.code);
         break;
       default:
@@ -95,7 +104,7 @@ export class Receiver {
 
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
-    this.#wanted.delete(entry.entry);
+    const isWanted = this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
       this.#wire.sendSoon({
         type: "done",
@@ -111,7 +120,7 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
-      this.#recent.claim(landing, entry);
+      this.#recent.claim(landing, entry, isWanted);
       if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
@@ -140,7 +149,7 @@ export class Receiver {
     if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
     if (entry.digest !== undefined && body !== undefined) {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
-      options.onBytes?.(body.length);
+      options.onBytes?.(body.length, 0);
       if (!options.sync && !options.verify) {
         this.#answer(entry, putSmall(put, entry, body));
         return;
@@ -154,6 +163,19 @@ export class Receiver {
         await large.data(body.slice());
         await large.end(body.length, digest);
       });
+    }
+  }
+
+  #passOver({ entry }: { entry: number }, frame: Received): void {
+    frame.release?.();
+    if (entry > this.#last) throw new SockError("protocol", "a part came of an entry that has not begun");
+    this.#countPassedOver(frame.body?.length ?? 0);
+  }
+
+  #countPassedOver(bytes: number): void {
+    this.#passedOver += bytes + FRAME_BYTES;
+    if (this.#passedOver > MAX_PASSED_OVER_BYTES) {
+      throw new SockError("protocol", "the peer goes on with what was stopped");
     }
   }
 
@@ -192,7 +214,8 @@ export class Receiver {
       this.#wanted.delete(entry);
       // could not be opened any more
       if (wanted !== undefined) this.#tell(failedOutcome(wanted, error));
-      else this.counts.failed += 1;
+      // else it may be what we stopped ourselves
+      else if (code !== "interrupted") this.counts.failed += 1;
       return;
     }
     this.#large = undefined;
@@ -225,6 +248,8 @@ export class Receiver {
 }
 
 const EMPTY = new Uint8Array(0);
+/** What a frame counts as beside its body, bytes. */
+const FRAME_BYTES = 1024;
 
 interface Wanted {
   readonly kind: Outcome["kind"];

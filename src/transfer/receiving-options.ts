@@ -48,6 +48,6 @@ export interface ReceiverOptions {
   /** Waits for an older transfer of the same run to let the partial file of that name go. */
   takeOver?(id: string, evict: () => Promise<void>): Promise<() => void>;
   onOutcome?(outcome: Outcome): void;
-  /** Bytes that have come, of all files. */
-  onBytes?(bytes: number): void;
+  /** Bytes that have come, of all files, and how many of the current one are there now. */
+  onBytes?(bytes: number, there: number): void;
 }

@@ -2,6 +2,7 @@ import { SockError } from "../errors.ts";
 import { type FileId, sameFile } from "../files/entry.ts";
 import { isAscii, type Name } from "../files/names.ts";
 import { MAX_REMEMBERED_PATHS } from "../protocol/constants.ts";
+import type { Entry } from "../protocol/file-messages.ts";
 import type { Landing } from "./receiving-options.ts";
 
 type At = Pick<Landing, "root" | "segments">;
@@ -21,14 +22,17 @@ export class RecentPaths {
     this.#isOne = isOne;
   }
 
-  /** Throws `exists` where another entry had this path. Folders that are the same become one. */
-  claim(landing: Landing, { entry, kind }: { entry: number; kind: "file" | "folder" | "link" }): void {
+  /**
+   * Throws `exists` where another entry had this path, or the same one, which was not to come again (`isWanted`). Folders
+   * that are the same become one.
+   */
+  claim(landing: Landing, { entry, kind }: Pick<Entry, "entry" | "kind">, isWanted: boolean): void {
     const { root, segments, shown } = landing;
     const path = segments.map(text).join("/");
     const folded = fold(path);
     const exact = hash(path);
     const first = this.#entries.get(exact);
-    if (first !== undefined && first !== entry && kind !== "folder") {
+    if (first !== undefined && !(first === entry && isWanted) && kind !== "folder") {
       throw new SockError("exists", `${shown}: came twice in one transfer`, "two sources have this name");
     }
     const key = folded === path ? exact : hash(folded);

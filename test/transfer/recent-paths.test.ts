@@ -9,14 +9,15 @@ await using folder = await temporaryFolder();
 const root = Root.open(folder.path, { name: "", writable: true });
 
 type Kind = "file" | "folder" | "link";
-const claim = (paths: RecentPaths, entry: number, segments: Segments, kind: Kind = "file") =>
-  codeOf(() => paths.claim({ root, segments, shown: "shown" }, { entry, kind }));
+const claim = (paths: RecentPaths, entry: number, segments: Segments, kind: Kind = "file", isWanted = true) =>
+  codeOf(() => paths.claim({ root, segments, shown: "shown" }, { entry, kind }, isWanted));
 
 describe("two entries of one path", () => {
   test("are refused, folders become one, and an entry may come back (offered, then sent)", () => {
     const paths = new RecentPaths();
     expect(claim(paths, 0, ["a", "b"])).toBe(undefined);
     expect(claim(paths, 0, ["a", "b"])).toBe(undefined);
+    expect(claim(paths, 0, ["a", "b"], "file", false)).toBe("exists");
     expect(claim(paths, 1, ["a", "b"])).toBe("exists");
     expect(claim(paths, 2, ["a", "b"], "link")).toBe("exists");
     expect(claim(paths, 3, ["a", "c"])).toBe(undefined);
