@@ -262,15 +262,19 @@ describe("no end that a limit could know: --timeout and Ctrl-C end it, in flat m
     files: endless([FOLDER], (n) => small(`f${n}`, n)),
   };
   for (const [what, script] of Object.entries(MUCH)) {
-    test.concurrent(what, async () => {
-      const dest = /entries|files/.test(what) ? "t" : "x";
-      const ran = await watched(["get", ":x", dest, "-q", "--timeout", "1s"], script);
-      expect(ran.status).toBe(6);
-      expect(ran.ms).toBeLessThan(4000);
-      expect(ran.peak).toBeLessThan(300 * MiB);
-      expect(ran.tree["x"]).toBe(sha256(Buffer.from(OLD)));
-      expect(Object.keys(ran.tree).filter((path) => !/^(x|t|t\/f\d+|sock)$/.test(path))).toEqual([]);
-    });
+    test.concurrent(
+      what,
+      async () => {
+        const dest = /entries|files/.test(what) ? "t" : "x";
+        const ran = await watched(["get", ":x", dest, "-q", "--timeout", "1s"], script);
+        expect(ran.status).toBe(6);
+        expect(ran.ms).toBeLessThan(4000);
+        expect(ran.peak).toBeLessThan(300 * MiB);
+        expect(ran.tree["x"]).toBe(sha256(Buffer.from(OLD)));
+        expect(Object.keys(ran.tree).filter((path) => !/^(x|t|t\/f\d+|sock)$/.test(path))).toEqual([]);
+      },
+      15_000,
+    );
   }
 
   test("a server that takes nothing of a put", async () => {

@@ -173,8 +173,8 @@ export async function watched(
   try {
     await meanwhile?.(child.process);
     const status = await child.ended();
-    const tree = treeOf(client.join("work"));
     const ms = performance.now() - began;
+    const tree = treeOf(client.join("work"));
     return { status, peak, ms, stderr: child.stderr(), stdoutBytes: child.bytes().length, tree };
   } finally {
     clearInterval(look);
