@@ -1,5 +1,10 @@
 /** Digests of many small files: the first ones here, and when there are more, some together on another thread. */
-import { DIGEST_BATCH_BYTES, INLINE_DIGESTS } from "../protocol/constants.ts";
+import {
+  DIGEST_BATCH_BYTES,
+  DIGEST_BATCH_FILES,
+  INLINE_DIGESTS,
+  SMALL_FILE_BYTES,
+} from "../protocol/constants.ts";
 import type { Digest } from "../protocol/file-messages.ts";
 import { digestOf } from "./digest.ts";
 import { digestMany } from "./digest-pool.ts";
@@ -7,6 +12,9 @@ import { digestMany } from "./digest-pool.ts";
 const HEX_DIGITS = 64;
 /** Batches that may be on their way. */
 const BATCHES = 4;
+
+/** A batch may be over its measure by its last file. */
+const MEMORY_BYTES = DIGEST_BATCH_BYTES + SMALL_FILE_BYTES;
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -21,6 +29,7 @@ export class DigestBatch {
   #flushing: ReturnType<typeof setImmediate> | undefined;
   /** Batches on their way, and who waits for one to come back. */
   #out = 0;
+  readonly #free: Uint8Array[] = [];
   #failure: unknown;
   #failed = false;
   #settled: (() => void)[] = [];
@@ -38,7 +47,7 @@ export class DigestBatch {
     }
     this.#waiting.push({ bytes, done });
     this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes >= DIGEST_BATCH_BYTES) this.#flush();
+    if (this.#waitingBytes >= DIGEST_BATCH_BYTES || this.#waiting.length >= DIGEST_BATCH_FILES) this.#flush();
     else this.#flushing ??= setImmediate(() => this.#flush());
   }
 
@@ -74,7 +83,9 @@ export class DigestBatch {
     this.#flushing = undefined;
     const files = this.#waiting;
     if (files.length === 0) return;
-    const block = new Uint8Array(this.#waitingBytes);
+    // a thread reads shared memory in place, and the same memory is used again
+    const memory = this.#free.pop() ?? new Uint8Array(new SharedArrayBuffer(MEMORY_BYTES));
+    const block = memory.subarray(0, this.#waitingBytes);
     const lengths = new Uint32Array(files.length);
     let at = 0;
     for (const [index, { bytes }] of files.entries()) {
@@ -85,12 +96,18 @@ export class DigestBatch {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#out += 1;
-    void this.#hash(files, block, lengths);
+    void this.#hash(files, memory, block, lengths);
   }
 
-  async #hash(files: readonly Waiting[], block: Uint8Array, lengths: Uint32Array): Promise<void> {
+  async #hash(
+    files: readonly Waiting[],
+    memory: Uint8Array,
+    block: Uint8Array,
+    lengths: Uint32Array,
+  ): Promise<void> {
     try {
       const digests = await digestMany(block, lengths);
+      this.#free.push(memory);
       for (const [index, { done }] of files.entries()) {
         done(digests.slice(index * HEX_DIGITS, (index + 1) * HEX_DIGITS));
       }

@@ -4,6 +4,7 @@
  */
 import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
+import { DigestBatch } from "../files/digest-batch.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
 import { ENTRIES_IN_FLIGHT, MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
@@ -27,6 +28,9 @@ export class Receiver {
   readonly #places = new Places();
   readonly #recent = new RecentPaths();
   readonly #slice = new Slice();
+  readonly #digests: DigestBatch;
+  /** What went wrong while a batch was published; the next message throws it. */
+  #failure: SockError | undefined;
   /** The highest number of an entry so far. */
   #last = -1;
   /** The file that comes in `data` frames. */
@@ -39,11 +43,12 @@ export class Receiver {
   constructor(wire: Wire, options: ReceiverOptions) {
     this.#wire = wire;
     this.#options = options;
+    this.#digests = new DigestBatch(options.digest);
   }
 
   /** The sender may not end now. */
   get busy(): boolean {
-    return this.#large !== undefined || this.#wanted.size > 0;
+    return this.#large !== undefined || this.#wanted.size > 0 || !this.#digests.empty;
   }
 
   /** One message; the next one only when this has resolved. Throws what ends the connection. */
@@ -84,6 +89,8 @@ export class Receiver {
       default:
         throw new SockError("protocol", `the peer sent ${JSON.stringify(message satisfies never)}`);
     }
+    if (this.#digests.full) await this.#digests.some();
+    if (this.#failure !== undefined) throw this.#failure;
     const pause = this.#options.pace?.took(length);
     if (pause !== undefined) await pause;
     if (this.#wire.congested) await this.#wire.ready();
@@ -93,6 +100,8 @@ export class Receiver {
 
   /** Lets everything go. What came of a large file is kept where that is possible: the connection may come back. */
   async close(): Promise<void> {
+    // what has arrived whole is published, even if nobody hears of it any more
+    await this.#digests.all();
     const large = this.#large;
     this.#large = undefined;
     if (large !== undefined) {
@@ -148,12 +157,12 @@ export class Receiver {
     }
     if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
     if (entry.digest !== undefined && body !== undefined) {
-      if (digestOf(options.digest, body) !== entry.digest) throw differs();
-      options.onBytes?.(body.length, 0);
       if (!options.sync && !options.verify) {
-        this.#answer(entry, putSmall(put, entry, body));
+        this.#digests.add(body, (digest) => this.#small(put, entry, body, digest));
         return;
       }
+      if (digestOf(options.digest, body) !== entry.digest) throw differs();
+      options.onBytes?.(body.length, 0);
     }
     this.#large = await LargeFile.begin(put, entry, this.#wire, () => this.close());
     if (this.#large.outcome !== undefined) await this.#finished(this.#large);
@@ -163,6 +172,19 @@ export class Receiver {
         await large.data(body.slice());
         await large.end(body.length, digest);
       });
+    }
+  }
+
+  #small(put: Put, entry: FileEntry, body: Uint8Array, digest: string): void {
+    const { landing, options, started } = put;
+    try {
+      if (digest !== entry.digest) throw differs();
+      options.onBytes?.(body.length, 0);
+      this.#answer(entry, putSmall(put, entry, body));
+    } catch (thrown) {
+      const error = asSockError(thrown);
+      if (error.code === "protocol") this.#failure ??= error;
+      else this.#refuse(entry, landing.shown, started, error);
     }
   }
 

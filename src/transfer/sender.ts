@@ -4,6 +4,7 @@
  * entries without an answer, so that they can be sent again over another connection.
  */
 import { asSockError, type ErrorCode, SockError } from "../errors.ts";
+import { DigestBatch } from "../files/digest-batch.ts";
 import { Slice } from "../files/slice.ts";
 import { ENTRIES_IN_FLIGHT, SMALL_FILE_BYTES } from "../protocol/constants.ts";
 import type { Done, ReceiverMessage } from "../protocol/file-messages.ts";
@@ -20,6 +21,7 @@ const LATE_ANSWERS = 3;
 export class Sender {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   readonly options: SenderOptions;
+  readonly digests: DigestBatch;
   readonly #items: AsyncIterator<Item>;
   readonly #pending = new Map<number, Pending>();
   /** Entries that are to be sent now: wanted ones, and folders after all that is in them. */
@@ -38,6 +40,7 @@ export class Sender {
   constructor(items: AsyncIterable<Item>, options: SenderOptions) {
     this.#items = items[Symbol.asyncIterator]();
     this.options = options;
+    this.digests = new DigestBatch(options.digest);
   }
 
   /**
@@ -275,6 +278,7 @@ export class Sender {
         if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
         else bytes = sendSmall(wire, this, pending, item);
       } else await sendLarge(wire, this, pending, item);
+      if (this.digests.full) await this.digests.some();
       const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes);
       if (wait !== undefined) await wait;
     } catch (thrown) {
