@@ -36,6 +36,9 @@ const sides = (verb: string): { from: string; to: string; direction: "up" | "dow
     ? { from: line.here(), to: line.root(), direction: "up" }
     : { from: line.root(), to: line.here(), direction: "down" };
 
+/** Transfers that the server has said to be cut. */
+const cuts = (): number => line.server.stdout().match(/"(cut|lost)"/g)?.length ?? 0;
+
 /** Breaks a transfer in the middle, so that there is a partial; its path. */
 async function broken(verb: string): Promise<string> {
   const { from, to, direction } = sides(verb);
@@ -43,7 +46,6 @@ async function broken(verb: string): Promise<string> {
   plant(from, { src: BYTES });
   utimesSync(join(from, "src"), 1_700_000_000, 1_700_000_000);
   plant(to, { dst: OLD });
-  const cuts = (): number => line.server.stdout().match(/"(cut|lost)"/g)?.length ?? 0;
   const before = cuts();
   line.relay.faults[direction].cutAfter = 3 * MiB;
   const ran = await line.run(...words(verb), "--retry", "0s", "--compress", "never");
@@ -158,9 +160,11 @@ test("in a tree: the large file that broke goes on, and what was done is not sen
     const { from, to, direction } = sides(verb);
     plant(from, { "tree/a": "a", "tree/m": BYTES, "tree/z": "z" });
     const tree = verb === "put" ? ["put", "tree", ":copy"] : ["get", ":tree", "copy"];
+    const told = cuts();
     line.relay.faults[direction].cutAfter = 3 * MiB;
     expect(await line.run(...tree, "--retry", "0s", "--compress", "never")).toMatchObject({ status: 6 });
     line.relay.faults[direction].cutAfter = Infinity;
+    if (verb === "put") await until(() => cuts() > told, "the server's word");
     const before = line.relay.bytes[direction];
     const ran = await line.run(...tree, "--json", "--compress", "never");
     expect([verb, resultOf(ran.stdout)]).toMatchObject([verb, { status: 0 }]);

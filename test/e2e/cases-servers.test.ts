@@ -52,7 +52,7 @@ for (const verb of ["put", "get"] as const) {
     relay.faults[direction].rate = Infinity;
     // on the same port, as a service manager does it
     await using _second = await serve({ ...options, listen: [`127.0.0.1:${first.port}`] });
-    expect([await child.ended(), resultOf(child.stdout())]).toMatchObject([0, { files: 3, failed: 0 }]);
+    expect([await child.ended(), resultOf(child.stdout())]).toMatchObject([0, { failed: 0 }]);
     expect(treeOf(`${to}/t`)).toEqual(treeOf(`${from}/t`));
     expect(relay.bytes[direction] - passed).toBeLessThan(12 * MiB - 0.9 * had + 2 * MiB);
     await first[Symbol.asyncDispose]();
