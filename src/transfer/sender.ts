@@ -279,7 +279,11 @@ export class Sender {
       if (item.kind === "file" && item.length <= SMALL_FILE_BYTES) {
         if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
         else bytes = sendSmall(wire, this, pending, item);
-      } else await sendLarge(wire, this, pending, item);
+      } else {
+        // small ones that are still hashed would come in the middle of it
+        await this.digests.all();
+        await sendLarge(wire, this, pending, item);
+      }
       if (this.digests.full) await this.digests.some();
       const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes, () => wire.failure !== undefined);
       if (wait !== undefined) await wait;
