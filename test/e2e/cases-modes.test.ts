@@ -120,7 +120,7 @@ for (const verb of ["put", "get"] as const) {
 
     test("hard links to old files keep the old bytes and mode; a running binary is replaced", async () => {
       const program = readFileSync("/bin/sleep");
-      plant(from("hard"), { f: "new", "bin/prog": "next version", large: Buffer.alloc(2_000_000, "n") });
+      plant(from("hard"), { f: "newer", "bin/prog": "next version", large: Buffer.alloc(2_000_000, "n") });
       plant(to("hard2"), { f: "old", "bin/prog": program, large: "old" });
       chmodSync(to("hard2", "bin", "prog"), 0o755);
       for (const name of ["f", "large"]) linkSync(to("hard2", name), to(`kept-${name}`));
