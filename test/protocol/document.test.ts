@@ -54,6 +54,7 @@ const server: Record<ServerMessage["type"], true> = {
   done: true,
   ready: true,
   source: true,
+  missed: true,
   result: true,
   item: true,
   closing: true,
