@@ -49,6 +49,29 @@ export function utf8Length(bytes: Uint8Array, at: number, end: number): number {
   return length;
 }
 
+/**
+ * The same for lines that say it with their first characters, which are most, without a state for each byte. Whatever
+ * is more than characters of two bytes, which both encodings have, before the first one that UTF-8 hasn't, is "open".
+ */
+export function decideAtOnce(bytes: Uint8Array, start: number, end: number): "utf-8" | "legacy" | "open" {
+  const limit = Math.min(end, start + MAX_UNDECIDED_BYTES);
+  let long = 0;
+  for (let at = start; at < limit;) {
+    const byte = bytes[at] ?? 0;
+    if (byte < 0x80) {
+      if (byte === LF) return "open";
+      at += 1;
+      continue;
+    }
+    const length = utf8Length(bytes, at, limit);
+    if (length === -1 && long === 0) return "legacy";
+    if (length <= 0) return "open";
+    if (length > 2 && (long += 1) === 2) return "utf-8";
+    at += length;
+  }
+  return "open";
+}
+
 /** Decides on what begins at `start`; looks at no byte from `end` on, nor at more than MAX_UNDECIDED_BYTES. */
 export function decide(bytes: Uint8Array, start: number, end: number, given: Circumstances): Verdict {
   const limit = Math.min(end, start + MAX_UNDECIDED_BYTES);

@@ -57,7 +57,7 @@ class OpeningStream implements TextStream {
   push(bytes: Uint8Array): Uint8Array {
     if (this.#rest !== undefined) return this.#rest.push(bytes);
     const late = this.tick();
-    if (this.#rest !== undefined) return join([late, this.#rest.push(bytes)]);
+    if (this.#handedOver()) return join([late, this.push(bytes)]);
     this.#first = this.#first.length === 0 ? bytes : join([this.#first, bytes]);
     return this.#look("none");
   }
@@ -75,6 +75,11 @@ class OpeningStream implements TextStream {
 
   #ended(): Uint8Array {
     return this.#rest?.end() ?? NOTHING;
+  }
+
+  /** By what `tick` saw. */
+  #handedOver(): boolean {
+    return this.#rest !== undefined;
   }
 
   #look(force: Force): Uint8Array {

@@ -1,6 +1,6 @@
 /** Text whose lines are each in one of two encodings: UTF-8, or the legacy one, which is GB18030 where nothing else is said. */
-import { decide, type Force, LF, UNDECIDED_MS, utf8Length, type Verdict } from "./decide.ts";
-import { asciiRun, type Cursor, GROWTH, gbRun, putPoint, type Stop, utf8Run } from "./runs.ts";
+import { decide, decideAtOnce, type Force, LF, UNDECIDED_MS, utf8Length, type Verdict } from "./decide.ts";
+import { asciiRun, type Cursor, GROWTH, gbRun, lineEnds, putPoint, type Stop, utf8Run } from "./runs.ts";
 import { type C1, copy, join, NOTHING, REPLACEMENT, type TextStream } from "./stream.ts";
 
 /** So much is decoded in one go; what it becomes fits into `scratch`. */
@@ -31,10 +31,9 @@ export class LineStream implements TextStream {
   readonly #encoder = new TextEncoder();
   #mode: "open" | "utf-8" | "legacy" = "open";
   #priorGb: boolean;
-  /** The line's encoding is sure, not only its prior. */
-  #evident = false;
+  /** The line's encoding is sure, not only its prior; some of it was no text. */
+  #line = { evident: false, damaged: false };
   readonly #lines = { "utf-8": 0, legacy: 0 };
-  #damaged = false;
   #held: Uint8Array = NOTHING;
   /** When the bytes came that wait for a decision. */
   #since: number | undefined;
@@ -96,9 +95,10 @@ export class LineStream implements TextStream {
     for (let end = 0; end < bytes.length;) {
       end = Math.min(bytes.length, at + BLOCK_BYTES);
       const last = end === bytes.length;
-      const cursor: Cursor = { bytes, at, end, out: scratch, used: 0, damaged: false };
+      const cursor: Cursor = { bytes, at, end, out: scratch, used: 0, ...this.#line, sure: 0 };
       this.#undecided = false;
       this.#block(cursor, last ? force : "none");
+      this.#line = { evident: cursor.evident, damaged: cursor.damaged };
       if (cursor.at > at) this.#before = bytes[cursor.at - 1] ?? 0;
       at = cursor.at;
       if (cursor.used > 0) pieces.push(scratch.slice(0, cursor.used));
@@ -115,8 +115,10 @@ export class LineStream implements TextStream {
         asciiRun(cursor);
         if (cursor.at === cursor.end || !this.#open(cursor, force)) return;
       }
+      const kind = this.#mode;
       const stop = this.#run(cursor, force);
-      if (stop === "line") this.#lineEnds(cursor);
+      this.#learn(kind, cursor);
+      if (stop === "line") this.#mode = "open";
       else if (stop === "more" && !this.#cutOff(cursor, force)) return;
       else if (stop === "broken" && !this.#broken(cursor, force)) return;
     }
@@ -125,20 +127,16 @@ export class LineStream implements TextStream {
   /** At the first byte above 7F in a line. False where more must come first. */
   #open(cursor: Cursor, force: Force): boolean {
     const { bytes, at, end } = cursor;
-    // what is so from the first characters on needs no machinery
-    const length = utf8Length(bytes, at, end);
-    if (length === -1) return this.#decided("legacy");
-    if (length >= 3 && at + length < end && utf8Length(bytes, at + length, end) >= 3) {
-      return this.#decided("utf-8");
-    }
-    return this.#decided(decide(bytes, at, end, this.#circumstances(cursor, force, 0)));
+    const sure = decideAtOnce(bytes, at, end);
+    if (sure !== "open") return this.#decided(cursor, sure);
+    return this.#decided(cursor, decide(bytes, at, end, this.#circumstances(cursor, force, 0)));
   }
 
-  #decided(verdict: Verdict): boolean {
+  #decided(cursor: Cursor, verdict: Verdict): boolean {
     this.#undecided = verdict === "open";
     if (verdict === "open") return false;
     this.#mode = verdict === "utf-8" || verdict === "utf-8 by prior" ? "utf-8" : "legacy";
-    this.#evident = verdict === "utf-8" || verdict === "legacy";
+    cursor.evident = verdict === "utf-8" || verdict === "legacy";
     return true;
   }
 
@@ -146,12 +144,10 @@ export class LineStream implements TextStream {
   #broken(cursor: Cursor, force: Force): boolean {
     const broken = -utf8Length(cursor.bytes, cursor.at, cursor.end);
     if (!this.#options.locked) {
-      const evident = this.#evident;
-      const verdict = decide(cursor.bytes, cursor.at, cursor.end, this.#circumstances(cursor, force, broken));
-      if (!this.#decided(verdict)) return false;
-      this.#evident = false; // a line of both kinds teaches nothing
+      const given = this.#circumstances(cursor, force, broken);
+      if (!this.#decided(cursor, decide(cursor.bytes, cursor.at, cursor.end, given))) return false;
+      cursor.damaged = true; // a line of both kinds teaches nothing
       if (this.#mode === "legacy") return true;
-      this.#evident = evident;
     }
     cursor.used = putPoint(cursor.out, cursor.used, REPLACEMENT);
     cursor.at += broken;
@@ -180,6 +176,7 @@ export class LineStream implements TextStream {
     const safe = this.#options.c1 === "kept" ? text : text.replace(/[\u0080-\u009f]/g, "\ufffd");
     cursor.damaged ||= safe.includes("\ufffd");
     cursor.used += this.#encoder.encodeInto(safe, cursor.out.subarray(cursor.used)).written;
+    if (feed >= 0) lineEnds(cursor);
     return feed < 0 ? "more" : "line";
   }
 
@@ -191,18 +188,11 @@ export class LineStream implements TextStream {
     return false;
   }
 
-  #lineEnds(cursor: Cursor): void {
-    const kind = this.#mode === "utf-8" ? "utf-8" : "legacy";
-    this.#mode = "open";
-    this.#damaged ||= cursor.damaged;
-    if (this.#evident && !this.#damaged) this.#learn(kind);
-    this.#damaged = false;
-    cursor.damaged = false;
-  }
-
-  #learn(kind: "utf-8" | "legacy"): void {
-    if (this.#options.stated || this.#options.legacy !== undefined) return;
-    const count = (this.#lines[kind] += 1);
+  #learn(kind: "open" | "utf-8" | "legacy", cursor: Cursor): void {
+    const { sure } = cursor;
+    cursor.sure = 0;
+    if (sure === 0 || kind === "open" || this.#options.stated || this.#options.legacy !== undefined) return;
+    const count = (this.#lines[kind] += sure);
     const other = this.#lines[kind === "utf-8" ? "legacy" : "utf-8"];
     if (count >= LINES_TO_LEARN && count > other) this.#priorGb = kind === "legacy";
   }

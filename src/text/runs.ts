@@ -1,5 +1,5 @@
 /** The inner loops: runs of bytes in one encoding, up to the end of their line, written as UTF-8. */
-import { LF, utf8Length } from "./decide.ts";
+import { decideAtOnce, LF, utf8Length } from "./decide.ts";
 import { fourByteCodePoint, gbTables } from "./gb-table.ts";
 import { type C1, REPLACEMENT } from "./stream.ts";
 
@@ -14,11 +14,17 @@ export interface Cursor {
   readonly out: Uint8Array;
   at: number;
   used: number;
-  /** A U+FFFD was written for bytes that are no text. */
+  /** The encoding of the line at `at` is sure, and a U+FFFD was written in it for bytes that are no text. */
+  evident: boolean;
   damaged: boolean;
+  /** Lines that ended, were sure and not damaged. */
+  sure: number;
 }
 
-/** Why a run ended: behind an LF; at bytes that are no text; with the input, where the rest of a character may miss. */
+/**
+ * Why a run ended: in a line about which nothing is decided; at bytes that are no text; with the input, where the rest of
+ * a character may miss. A run goes on into lines whose first characters say at once that they are of its kind.
+ */
 export type Stop = "line" | "broken" | "more";
 
 export function asciiRun(cursor: Cursor): void {
@@ -37,22 +43,33 @@ export function asciiRun(cursor: Cursor): void {
 export function utf8Run(cursor: Cursor, c1: C1, lines: boolean): Stop {
   const { bytes, end, out } = cursor;
   let { at, used } = cursor;
+  let fresh = false;
   let stop: Stop = "more";
   while (at < end) {
     const byte = bytes[at] ?? 0;
     if (byte < 0x80) {
       out[used++] = byte;
       at += 1;
-      if (byte !== LF || !lines) continue;
-      stop = "line";
-      break;
+      if (byte === LF && lines && !fresh) {
+        fresh = true;
+        lineEnds(cursor);
+      }
+      continue;
     }
     const length = utf8Length(bytes, at, end);
-    if (length <= 0) {
+    if (fresh) {
+      if (decideAtOnce(bytes, at, end) !== "utf-8") break;
+      fresh = false;
+    }
+    if (length === 3) {
+      out[used] = byte;
+      out[used + 1] = bytes[at + 1] ?? 0;
+      out[used + 2] = bytes[at + 2] ?? 0;
+      used += 3;
+    } else if (length <= 0) {
       if (length < 0) stop = "broken";
       break;
-    }
-    if (byte === 0xc2 && c1 === "replaced" && (bytes[at + 1] ?? 0) < 0xa0) {
+    } else if (byte === 0xc2 && c1 === "replaced" && (bytes[at + 1] ?? 0) < 0xa0) {
       used = putPoint(out, used, REPLACEMENT);
     } else {
       for (let index = 0; index < length; index++) out[used++] = bytes[at + index] ?? 0;
@@ -61,7 +78,7 @@ export function utf8Run(cursor: Cursor, c1: C1, lines: boolean): Stop {
   }
   cursor.at = at;
   cursor.used = used;
-  return stop;
+  return fresh ? "line" : stop;
 }
 
 /** GB18030, with 80 as the euro sign. What is no text becomes U+FFFD as the WHATWG's decoder has it. */
@@ -69,52 +86,83 @@ export function gbRun(cursor: Cursor, c1: C1): Stop {
   const { bytes, end, out } = cursor;
   const { pairs } = gbTables();
   let { at, used } = cursor;
-  let stop: Stop = "more";
+  let fresh = false;
+  // one loop for characters of each kind: a branch that goes the same way each time costs almost nothing
   while (at < end) {
-    const lead = bytes[at] ?? 0;
-    if (lead < 0x80) {
+    let lead = bytes[at] ?? 0;
+    while (lead < 0x80) {
       out[used++] = lead;
       at += 1;
-      if (lead !== LF) continue;
-      stop = "line";
-      break;
+      if (lead === LF && !fresh) {
+        fresh = true;
+        lineEnds(cursor);
+      }
+      if (at >= end) break;
+      lead = bytes[at] ?? 0;
     }
-    if (lead === 0x80 || lead === 0xff) {
-      used = putPoint(out, used, lead === 0x80 ? 0x20ac : REPLACEMENT);
-      cursor.damaged ||= lead === 0xff;
-      at += 1;
-      continue;
+    if (at >= end) break;
+    if (fresh) {
+      if (decideAtOnce(bytes, at, end) !== "legacy") break;
+      fresh = false;
     }
-    if (at + 1 >= end) break;
-    const trail = bytes[at + 1] ?? 0;
-    const unit = pairs[((lead & 0x7f) << 8) | trail] ?? 0;
-    if (unit >= 0x800) {
-      out[used] = 0xe0 | (unit >> 12);
-      out[used + 1] = 0x80 | ((unit >> 6) & 0x3f);
-      out[used + 2] = 0x80 | (unit & 0x3f);
-      used += 3;
-      at += 2;
-    } else if (unit > 0) {
-      used = putPoint(out, used, unit);
-      at += 2;
-    } else if (trail >= 0x30 && trail <= 0x39) {
-      const length = fourLength(bytes, at, end);
-      if (length === 0) break;
-      const point = length === 4 ? pointAt(bytes, at) : -1;
-      const hidden = point >= 0x80 && point < 0xa0 && c1 === "replaced";
-      cursor.damaged ||= point < 0;
-      used = putPoint(out, used, point < 0 || hidden ? REPLACEMENT : point);
-      at += length;
-    } else {
-      // an ASCII byte is never lost to a lead byte before it
-      used = putPoint(out, used, REPLACEMENT);
-      cursor.damaged = true;
-      at += trail < 0x80 ? 1 : 2;
+    while (lead >= 0x80) {
+      const trail = at + 1 < end ? (bytes[at + 1] ?? 0) : 0;
+      const unit = pairs[((lead & 0x7f) << 8) | trail] ?? 0;
+      if (unit >= 0x800) {
+        out[used] = 0xe0 | (unit >> 12);
+        out[used + 1] = 0x80 | ((unit >> 6) & 0x3f);
+        out[used + 2] = 0x80 | (unit & 0x3f);
+        used += 3;
+        at += 2;
+      } else if (unit > 0) {
+        used = putPoint(out, used, unit);
+        at += 2;
+      } else {
+        cursor.at = at;
+        cursor.used = used;
+        if (!gbRare(cursor, c1)) return "more";
+        at = cursor.at;
+        used = cursor.used;
+      }
+      if (at >= end) break;
+      lead = bytes[at] ?? 0;
     }
   }
   cursor.at = at;
   cursor.used = used;
-  return stop;
+  return fresh ? "line" : "more";
+}
+
+/** Whatever is no pair: 80, FF, four bytes, and bytes that are no text. False where more must come first. */
+function gbRare(cursor: Cursor, c1: C1): boolean {
+  const { bytes, end, out, at } = cursor;
+  const lead = bytes[at] ?? 0;
+  let point = -1;
+  let length = 1;
+  if (lead === 0x80) {
+    point = 0x20ac;
+  } else if (lead !== 0xff) {
+    if (at + 1 >= end) return false;
+    const trail = bytes[at + 1] ?? 0;
+    if (trail >= 0x30 && trail <= 0x39) {
+      length = fourLength(bytes, at, end);
+      if (length === 0) return false;
+      if (length === 4) point = pointAt(bytes, at);
+    } else if (trail >= 0x80) {
+      length = 2; // an ASCII byte is never lost to a lead byte before it
+    }
+  }
+  cursor.damaged ||= point < 0;
+  const hidden = point < 0 || (point >= 0x80 && point < 0xa0 && c1 === "replaced");
+  cursor.used = putPoint(out, cursor.used, hidden ? REPLACEMENT : point);
+  cursor.at += length;
+  return true;
+}
+
+export function lineEnds(cursor: Cursor): void {
+  if (cursor.evident && !cursor.damaged) cursor.sure += 1;
+  cursor.evident = true;
+  cursor.damaged = false;
 }
 
 /** Bytes of what begins like a four-byte sequence: 4, 1 where its third or fourth is wrong, 0 where they miss. */
