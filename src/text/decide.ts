@@ -63,6 +63,13 @@ export function decideAtOnce(bytes: Uint8Array, start: number, end: number): "ut
       at += 1;
       continue;
     }
+    if (byte < 0xe0 && long === 0) {
+      if (byte < 0xc2) return "legacy";
+      if (at + 1 >= limit) return "open";
+      if (((bytes[at + 1] ?? 0) & 0xc0) !== 0x80) return "legacy";
+      at += 2;
+      continue;
+    }
     const length = utf8Length(bytes, at, limit);
     if (length === -1 && long === 0) return "legacy";
     if (length <= 0) return "open";
