@@ -37,7 +37,7 @@ export function fourByteCodePoint(first: number, second: number, third: number, 
   return pointer < ASTRAL_POINTER || point > LAST_CODE_POINT ? -1 : point;
 }
 
-/** The four bytes of a pointer, and the pointer of a code point above the BMP. */
+/** The four bytes of a pointer. */
 export function fourBytes(pointer: number): [number, number, number, number] {
   return [
     FIRST_LEAD + Math.floor(pointer / PER_FIRST),
@@ -47,6 +47,21 @@ export function fourBytes(pointer: number): [number, number, number, number] {
   ];
 }
 
+let reversed: Uint16Array | undefined;
+
+/** The pointer of a character of the BMP that has no pair; -1 for what has none. */
+export function fourPointer(unit: number): number {
+  reversed ??= reverse(gbTables().fours);
+  return (reversed[unit] ?? 0) - 1;
+}
+
+function reverse(fours: Uint16Array): Uint16Array {
+  const pointers = new Uint16Array(0x10000);
+  for (let pointer = fours.length - 1; pointer >= 0; pointer--) pointers[fours[pointer] ?? 0] = pointer + 1;
+  return pointers;
+}
+
+/** The pointer of a code point above the BMP. */
 export function astralPointer(point: number): number {
   return point - 0x10000 + ASTRAL_POINTER;
 }
