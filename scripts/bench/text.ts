@@ -2,7 +2,7 @@
  * Decoding GBK beside `iconv -f gbk` by turns in one run, from a file in memory to nowhere. The same program for both:
  * sock's decoder runs in a process of its own, start and tables included. Also UTF-8, and lines of both kinds by turns.
  */
-import { writeFileSync } from "node:fs";
+import { openSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { textStream } from "../../src/text/decoder.ts";
 import { encodeText } from "../../src/text/encoder.ts";
@@ -19,19 +19,21 @@ const LINES = [
   "驱动器 C 中的卷没有标签。卷的序列号是 1A2B-3C4D",
 ];
 
-if (process.argv[2] === "decode") await decode(process.argv[3] ?? "", process.argv[4] ?? "");
+if (process.argv[2] === "decode") decode(process.argv[3] ?? "", process.argv[4] ?? "");
 else measure();
 
-/** What the measured process does. */
-async function decode(path: string, encoding: string): Promise<void> {
-  const bytes = new Uint8Array(await Bun.file(path).arrayBuffer());
-  const started = performance.now();
+/** What the measured process does: reads, decodes, and only counts. */
+function decode(path: string, encoding: string): void {
+  const file = openSync(path, "r");
+  const chunk = new Uint8Array(CHUNK);
   const stream = textStream({ kind: "text", encoding, stated: true }, { clock: () => performance.now() });
-  let out = 0;
-  for (let at = 0; at < bytes.length; at += CHUNK) out += stream.push(bytes.subarray(at, at + CHUNK)).length;
+  let [read, out] = [0, 0];
+  for (let bytes = readSync(file, chunk); bytes > 0; bytes = readSync(file, chunk)) {
+    read += bytes;
+    out += stream.push(chunk.subarray(0, bytes)).length;
+  }
   out += stream.end().length;
-  if (out < bytes.length) throw new Error("bytes are missing");
-  console.error(`${(bytes.length / 1e6 / ((performance.now() - started) / 1000)).toFixed(0)} MB/s inside`);
+  if (out < read || read === 0) throw new Error("bytes are missing");
 }
 
 function measure(): void {

@@ -46,30 +46,41 @@ export function utf8Run(cursor: Cursor, c1: C1, lines: boolean): Stop {
   let fresh = false;
   let stop: Stop = "more";
   while (at < end) {
-    const byte = bytes[at] ?? 0;
-    if (byte < 0x80) {
-      out[used++] = byte;
+    let lead = bytes[at] ?? 0;
+    while (lead < 0x80) {
+      out[used++] = lead;
       at += 1;
-      if (byte === LF && lines && !fresh) {
+      if (lead === LF && lines && !fresh) {
         fresh = true;
         lineEnds(cursor);
       }
-      continue;
+      if (at >= end) break;
+      lead = bytes[at] ?? 0;
     }
-    const length = utf8Length(bytes, at, end);
+    if (at >= end) break;
     if (fresh) {
       if (decideAtOnce(bytes, at, end) !== "utf-8") break;
       fresh = false;
     }
-    if (length === 3) {
-      out[used] = byte;
-      out[used + 1] = bytes[at + 1] ?? 0;
-      out[used + 2] = bytes[at + 2] ?? 0;
+    // most characters have three bytes; E0 and ED are for the exact look
+    while (at + 2 < end && lead > 0xe0 && lead < 0xf0 && lead !== 0xed) {
+      const second = bytes[at + 1] ?? 0;
+      const third = bytes[at + 2] ?? 0;
+      if ((second & 0xc0) !== 0x80 || (third & 0xc0) !== 0x80) break;
+      out[used] = lead;
+      out[used + 1] = second;
+      out[used + 2] = third;
       used += 3;
-    } else if (length <= 0) {
+      at += 3;
+      lead = at < end ? (bytes[at] ?? 0) : 0;
+    }
+    if (lead < 0x80) continue;
+    const length = utf8Length(bytes, at, end);
+    if (length <= 0) {
       if (length < 0) stop = "broken";
       break;
-    } else if (byte === 0xc2 && c1 === "replaced" && (bytes[at + 1] ?? 0) < 0xa0) {
+    }
+    if (lead === 0xc2 && c1 === "replaced" && (bytes[at + 1] ?? 0) < 0xa0) {
       used = putPoint(out, used, REPLACEMENT);
     } else {
       for (let index = 0; index < length; index++) out[used++] = bytes[at + index] ?? 0;
