@@ -36,6 +36,12 @@ export function textStream(decoding: Decoding, options: TextOptions): TextStream
   return new OpeningStream({ clock, c1, prior: "utf-8", stated, legacy, locked: false });
 }
 
+/** A whole text at once: a datagram, a line, a name. @throws SockError `usage` as `textStream` */
+export function decodeText(bytes: Uint8Array, decoding: Decoding, c1: C1 = "replaced"): string {
+  const stream = textStream(decoding, { clock: () => 0, c1 });
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(join([stream.push(bytes), stream.end()]));
+}
+
 /** Holds back the little of a stream's beginning that may be UTF-16 or a byte order mark, then hands over. */
 class OpeningStream implements TextStream {
   readonly #options: LineOptions;

@@ -102,6 +102,14 @@ export function chooseDecoding(sources: Sources): Decoding {
   return { kind: "text", encoding: guessOf(sources.hello), stated: false };
 }
 
+/** What to say beside bytes that go raw into a pipe though the server says that they are GBK; undefined: nothing. */
+export function rawHint(sources: Sources): string | undefined {
+  const raw = chooseDecoding(sources);
+  if (raw.kind !== "raw" || sources.flag !== undefined || !isGb(guessOf(sources.hello))) return undefined;
+  if ([sources.variable, sources.host].some((text) => (text ?? "").trim() !== "")) return undefined;
+  return "these bytes may be GBK: SOCK_ENCODING=auto makes UTF-8 of them, SOCK_ENCODING=raw ends this hint";
+}
+
 /** GB18030 has all of GBK, and the decision between it and UTF-8 is the same for both. */
 export function isGb(encoding: string): boolean {
   return encoding === "gbk" || encoding === "gb18030";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { chooseDecoding, encodingName } from "../../src/text/encoding.ts";
-import { caught } from "./streams.ts";
+import { errorOf } from "../helpers/codes.ts";
 
 describe("names", () => {
   const NAMES: Record<string, string> = {
@@ -42,7 +42,7 @@ describe("names", () => {
       ["__proto__", "for example auto, raw, utf-8, gbk, utf-16le"],
     ];
     for (const [name, hint] of cases) {
-      expect([name, caught(() => encodingName(name))]).toMatchObject([name, { code: "usage", hint }]);
+      expect([name, errorOf(() => encodingName(name))]).toMatchObject([name, { code: "usage", hint }]);
     }
   });
 });
@@ -81,7 +81,7 @@ describe("which one counts", () => {
 
   test("a stated name that is none is refused, also one that does not count", () => {
     for (const sources of [{ flag: "gkb" }, { variable: "gkb" }, { flag: "gbk", variable: "gkb" }]) {
-      expect(caught(() => chooseDecoding({ ...sources, terminal: true }))).toMatchObject({ code: "usage" });
+      expect(errorOf(() => chooseDecoding({ ...sources, terminal: true }))).toMatchObject({ code: "usage" });
     }
   });
 });

@@ -35,12 +35,3 @@ export function* allCuts(bytes: Uint8Array): Generator<Uint8Array[]> {
   }
   yield Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
 }
-
-export function caught(action: () => unknown): unknown {
-  try {
-    action();
-  } catch (thrown) {
-    return thrown;
-  }
-  throw new Error("nothing was thrown");
-}
