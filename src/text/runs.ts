@@ -117,34 +117,30 @@ export function gbRun(cursor: Cursor, c1: C1): Stop {
       fresh = false;
     }
     while (lead >= 0x80) {
-      const trail = at + 1 < end ? (bytes[at + 1] ?? 0) : 0;
-      const unit = pairs[((lead & 0x7f) << 8) | trail] ?? 0;
-      if (unit >= 0x800) {
-        out[used] = 0xe0 | (unit >> 12);
-        out[used + 1] = 0x80 | ((unit >> 6) & 0x3f);
-        out[used + 2] = 0x80 | (unit & 0x3f);
-        used += 3;
-        at += 2;
-      } else if (unit > 0) {
-        used = putPoint(out, used, unit);
-        at += 2;
-      } else {
-        cursor.at = at;
-        cursor.used = used;
-        if (!gbRare(cursor, c1)) return "more";
-        at = cursor.at;
-        used = cursor.used;
-      }
+      // a trail behind `end` is known all the same, where the input goes on there
+      const unit = pairs[((lead & 0x7f) << 8) | (bytes[at + 1] ?? 0)] ?? 0;
+      if (unit < 0x800) break;
+      out[used] = 0xe0 | (unit >> 12);
+      out[used + 1] = 0x80 | ((unit >> 6) & 0x3f);
+      out[used + 2] = 0x80 | (unit & 0x3f);
+      used += 3;
+      at += 2;
       if (at >= end) break;
       lead = bytes[at] ?? 0;
     }
+    if (at >= end || lead < 0x80) continue;
+    cursor.at = at;
+    cursor.used = used;
+    if (!gbRare(cursor, c1)) return "more";
+    at = cursor.at;
+    used = cursor.used;
   }
   cursor.at = at;
   cursor.used = used;
   return fresh ? "line" : "more";
 }
 
-/** Whatever is no pair: 80, FF, four bytes, and bytes that are no text. False where more must come first. */
+/** Whatever is not a pair of three bytes in UTF-8: 80, FF, four bytes, bytes that are no text. False where more must come first. */
 function gbRare(cursor: Cursor, c1: C1): boolean {
   const { bytes, end, out, at } = cursor;
   const lead = bytes[at] ?? 0;
@@ -159,8 +155,10 @@ function gbRare(cursor: Cursor, c1: C1): boolean {
       length = fourLength(bytes, at, end);
       if (length === 0) return false;
       if (length === 4) point = pointAt(bytes, at);
-    } else if (trail >= 0x80) {
-      length = 2; // an ASCII byte is never lost to a lead byte before it
+    } else {
+      const unit = gbTables().pairs[((lead & 0x7f) << 8) | trail] ?? 0;
+      if (unit > 0) point = unit;
+      if (unit > 0 || trail >= 0x80) length = 2; // an ASCII byte is never lost to a lead byte before it
     }
   }
   cursor.damaged ||= point < 0;
