@@ -193,6 +193,30 @@ describe("any bytes", () => {
     );
   });
 
+  test("what comes at one moment may be cut, also where time passes between", () => {
+    const moments = fc.array(fc.tuple(bytes, fc.integer({ min: 0, max: 60 })), { maxLength: 6 });
+    const run = (all: [Uint8Array, number][], given: Prior, size: number): string => {
+      const clock = { now: 0 };
+      const stream = textStream(decodingOf(given), { clock: () => clock.now });
+      const out: Uint8Array[] = [];
+      for (const [piece, wait] of all) {
+        for (let at = 0; at < piece.length; at += size) {
+          out.push(new Uint8Array(stream.push(piece.subarray(at, at + size))));
+        }
+        clock.now += wait;
+        out.push(stream.tick());
+        expect(stream.due ?? Infinity).toBeGreaterThan(clock.now);
+      }
+      return show(Buffer.concat([...out, stream.end()]));
+    };
+    fc.assert(
+      fc.property(moments, prior, fc.integer({ min: 1, max: 9 }), (all, given, size) => {
+        expect(run(all, given, size)).toBe(run(all, given, 1000));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
   test("ESC, CR and LF survive, and valid UTF-8 with a mark is what it was", () => {
     const count = (text: string | Uint8Array, byte: number) =>
       (typeof text === "string" ? utf8(text) : text).filter((one) => one === byte).length;
