@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chooseDecoding, encodingName } from "../../src/text/encoding.ts";
+import { chooseDecoding, encodingName, rawHint } from "../../src/text/encoding.ts";
 import { errorOf } from "../helpers/codes.ts";
 
 describe("names", () => {
@@ -84,4 +84,18 @@ describe("which one counts", () => {
       expect(errorOf(() => chooseDecoding({ ...sources, terminal: true }))).toMatchObject({ code: "usage" });
     }
   });
+});
+
+test("a hint only where GBK goes raw into a pipe and nobody said so", () => {
+  expect(rawHint({ hello: "936", terminal: false })).toContain("SOCK_ENCODING");
+  for (const sources of [
+    { hello: "936", terminal: true },
+    { hello: "utf-8", terminal: false },
+    { hello: "936", variable: "raw", terminal: false },
+    { hello: "936", flag: "raw", terminal: false },
+    { hello: "936", host: "raw", terminal: false },
+    { hello: "936", variable: "auto", terminal: false },
+  ]) {
+    expect([sources, rawHint(sources)]).toEqual([sources, undefined]);
+  }
 });
