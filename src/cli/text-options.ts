@@ -11,7 +11,7 @@ export const TEXT_ARGS = {
   "out-encoding": { type: "string", valueHint: "NAME", description: "write text in this (utf-8)" },
 } as const;
 
-interface Given {
+export interface TextGiven {
   readonly encoding: string | undefined;
   readonly "out-encoding": string | undefined;
 }
@@ -27,7 +27,7 @@ export interface TextChoice {
 /** @throws SockError `usage` for a name that is none; check so before anything is connected (without `hello`) */
 export function textChoice(
   context: Context,
-  given: Given,
+  given: TextGiven,
   host: { encoding?: string },
   stream: Pick<Sources, "terminal" | "hello">,
 ): TextChoice {

@@ -152,7 +152,7 @@ describe("vectors", () => {
     ];
     const join = encodeJoinCode({ direct: true, pin: count(0), secret: count(0x20), addresses });
     expect(document).toContain(`    ${join}\n`);
-    const rights = { name: "ci", caps: ["put" as const], scope: "", cidr: [] };
+    const rights = { name: "ci", caps: ["put" as const], scope: "", cidr: [], exec: [] };
     const serve = encodeServeSecret({ secret: count(0x40), client: count(0x60), expires: null, ...rights });
     expect(document).toContain(`    ${serve}\n`);
   });
