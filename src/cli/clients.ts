@@ -2,11 +2,11 @@ import { homedir } from "node:os";
 import { SockError } from "../errors.ts";
 import { stateFolder } from "../files/state.ts";
 import type { ListedGrant } from "../server/grants.ts";
+import { rightWords } from "../server/rights.ts";
 import { changeCaps, listClients } from "../server/manage.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { columns } from "./columns.ts";
 import { type Context, defineVerb } from "./verb.ts";
-import { splitWords } from "./words.ts";
 
 export default defineVerb({
   meta: {
@@ -41,7 +41,7 @@ export default defineVerb({
         "sock clients allow NAME CAP, or deny",
       );
     }
-    const words = splitWords(caps);
+    const words = rightWords(caps);
     if (name === undefined || words.length === 0) {
       throw new SockError("usage", `${action} whom what?`, `sock clients ${action} NAME CAP`);
     }

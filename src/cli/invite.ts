@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { stateFolder } from "../files/state.ts";
 import { DEFAULT_ALLOW, invite, type InviteOptions, pair } from "../server/invite.ts";
+import { rightWords } from "../server/rights.ts";
 import { formatDuration } from "../text/units.ts";
 import { type Context, defineVerb } from "./verb.ts";
 import { splitWords } from "./words.ts";
@@ -76,7 +77,7 @@ export default defineVerb({
   run(context, given) {
     const options: InviteOptions = {
       name: given.name,
-      allow: given.allow.length === 0 ? DEFAULT_ALLOW : splitWords(given.allow),
+      allow: given.allow.length === 0 ? DEFAULT_ALLOW : rightWords(given.allow),
       direct: given.direct,
       ttlMs: given.ttl,
       uses: given.uses,

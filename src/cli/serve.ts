@@ -7,6 +7,7 @@ import { type Started, startServer } from "../server/start.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration } from "../text/units.ts";
 import { VERSION } from "../version.ts";
+import { Audit } from "./audit.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 /** Keys that the first screen names; more are counted. */
@@ -62,6 +63,7 @@ const args = {
     description: "a terminal waits this long for its client (5m)",
   },
   "login-shell": { type: "string", valueHint: "PATH", description: "what runs in a terminal" },
+  audit: { type: "string", valueHint: "FILE", description: "add a line of JSON for each request to it" },
   "join-file": {
     type: "string",
     valueHint: "FILE",
@@ -93,7 +95,14 @@ export default defineVerb({
         "run it as a user of its own, or add --allow-root",
       );
     }
-    const show = (event: ServerEvent): void => log(context, event);
+    const audit =
+      given.audit === undefined
+        ? undefined
+        : new Audit(given.audit, (error) => context.ui.warn(error.message));
+    const show = (event: ServerEvent): void => {
+      audit?.add(event);
+      log(context, event);
+    };
     const started = await startServer({
       folders: given.folders,
       listen: given.listen,
@@ -123,6 +132,7 @@ export default defineVerb({
     } finally {
       started.server.stop();
       started.close();
+      await audit?.close();
     }
   },
 });

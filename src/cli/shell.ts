@@ -72,7 +72,7 @@ export default defineVerb({
         name: given.name ?? null,
         attach: given.attach,
         cwd: given.cwd ?? null,
-        env: { TERM: context.env["TERM"] ?? "xterm-256color", ...environment(context, given.env) },
+        env: { TERM: context.env["TERM"] ?? "xterm-256color", ...environment(context.env, given.env) },
       });
     }
     if (words.length === 0)
@@ -80,8 +80,11 @@ export default defineVerb({
     const session = await Session.open(host, sessionOptions(context));
     let release: (() => void) | undefined;
     try {
-      if (!session.server.caps.includes("shell")) session.require("exec");
-      const exit = await exec(session, request(context, given, words), {
+      const isOwner = session.server.caps.includes("shell");
+      if (!isOwner) session.require("exec");
+      // a key for listed commands has nothing to say but which one
+      const passed = isOwner ? context.env : {};
+      const exit = await exec(session, request(passed, given, words), {
         input: given["no-stdin"] ? undefined : Bun.stdin.stream(),
         output: async (stream, bytes) => show(context, stream, bytes),
         onBegun: (run) => {
@@ -106,12 +109,12 @@ function hostName(word: string | undefined): string | undefined {
 
 type Given = Args<typeof args>;
 
-function request(context: Context, given: Given, words: readonly string[]): Parameters<typeof exec>[1] {
+function request(passed: Context["env"], given: Given, words: readonly string[]): Parameters<typeof exec>[1] {
   return {
     words,
     shell: given.line === undefined ? undefined : shellName(given.with ?? "auto"),
     cwd: given.cwd,
-    env: environment(context, given.env),
+    env: environment(passed, given.env),
     detach: given.detach,
     maxOutput: given["max-output"],
   };
@@ -123,7 +126,7 @@ function shellName(text: string): ShellName {
   throw new SockError("usage", `--with: ${JSON.stringify(text)} is not known`, `one of ${SHELLS.join(", ")}`);
 }
 
-function environment({ env }: Context, pairs: readonly string[]): Record<string, string> {
+function environment(env: Context["env"], pairs: readonly string[]): Record<string, string> {
   const all: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && PASSED.test(name)) all[name] = value;

@@ -7,7 +7,7 @@
  *       33  32   SHA-256 of the client's SubjectPublicKeyInfo
  *       65   8   expiry, ms since 1970, big-endian; 0: never
  *       73   2   length of the JSON, big-endian
- *       75   n   JSON: {"name", "caps", "scope", "cidr"}
+ *       75   n   JSON: {"name", "caps", "scope", "cidr", "exec"}
  *     75+n   4   CRC-32
  */
 import { SockError } from "../errors.ts";
@@ -30,13 +30,17 @@ export interface ServeSecret {
   caps: Capability[];
   scope: string;
   cidr: string[];
+  /** Commands that it may run, each an argv. */
+  exec: string[][];
 }
 
 /** @throws SockError `usage` when name, scope and address ranges are too long together */
 export function encodeServeSecret(half: ServeSecret): string {
   if (half.secret.length !== KEY_BYTES || half.client.length !== KEY_BYTES) throw malformed();
-  const { name, caps, scope, cidr } = half;
-  const json = new TextEncoder().encode(JSON.stringify({ name, caps, scope, cidr }));
+  const { name, caps, scope, cidr, exec } = half;
+  const json = new TextEncoder().encode(
+    JSON.stringify({ name, caps, scope, cidr, ...(exec.length === 0 ? {} : { exec }) }),
+  );
   const expiry = new Uint8Array(8);
   new DataView(expiry.buffer).setBigUint64(0, BigInt(half.expires ?? 0));
   const payload = joinBytes([
@@ -67,7 +71,7 @@ export function parseServeSecret(text: string): ServeSecret {
   return { secret, client, expires: expiry === 0 ? null : expiry, ...parseRights(json) };
 }
 
-function parseRights(json: string): Pick<ServeSecret, "name" | "caps" | "scope" | "cidr"> {
+function parseRights(json: string): Pick<ServeSecret, "name" | "caps" | "scope" | "cidr" | "exec"> {
   let rights: unknown;
   try {
     rights = JSON.parse(json);
@@ -80,5 +84,11 @@ function parseRights(json: string): Pick<ServeSecret, "name" | "caps" | "scope" 
   if (typeof name !== "string" || typeof scope !== "string") throw malformed();
   if (!Array.isArray(caps) || !caps.every(isCapability)) throw malformed();
   if (!Array.isArray(cidr) || !cidr.every((range) => typeof range === "string")) throw malformed();
-  return { name, caps, scope, cidr };
+  const exec = "exec" in rights ? rights.exec : [];
+  if (!Array.isArray(exec) || !exec.every(isWords)) throw malformed();
+  return { name, caps, scope, cidr, exec };
+}
+
+function isWords(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((word) => typeof word === "string");
 }

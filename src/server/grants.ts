@@ -10,6 +10,7 @@ import { spkiHashOfKey } from "../transport/identity.ts";
 import { inRanges } from "./cidr.ts";
 import { type Grant, grantId } from "./grant.ts";
 import { GrantFolder, type Snapshot } from "./grant-folder.ts";
+import { parseRights, sameCommand } from "./rights.ts";
 import { serverFolder } from "./identity-store.ts";
 import { takenUses, takeUse, type Use, type UseDecision } from "./uses.ts";
 
@@ -209,14 +210,24 @@ export class Grants {
   /** Gives a capability to a key or code, or takes it away. @throws SockError `not-found`, `usage`, `state` */
   async setCaps(nameOrId: string, verb: "allow" | "deny", cap: string): Promise<Grant[]> {
     const folder = this.#writable();
-    if (!isCapability(cap))
-      throw new SockError("usage", `unknown capability ${JSON.stringify(cap.slice(0, 40))}`);
+    const rights = parseRights([cap]);
+    // a listed command is taken back alone, the capability with all of them
+    const only = rights.exec[0];
     return await withLock(folder.serverFolder, "grants", () => {
       this.#refresh(folder);
       return this.find(nameOrId).map((grant) => {
-        const others = grant.caps.filter(isCapability).filter((known) => known !== cap);
-        const caps = verb === "allow" ? sortCapabilities([...others, cap]) : others;
-        const changed: Grant = { ...grant, caps };
+        const known = grant.caps.filter(isCapability);
+        const commands = grant.exec.filter((argv) => only === undefined || !sameCommand(argv, only));
+        const changed: Grant =
+          verb === "allow"
+            ? {
+                ...grant,
+                caps: sortCapabilities([...known, ...rights.caps]),
+                exec: [...commands, ...rights.exec],
+              }
+            : only === undefined
+              ? { ...grant, caps: known.filter((one) => !rights.caps.includes(one)) }
+              : { ...grant, exec: commands };
         folder.replace(changed);
         this.#grants.set(grant.id, changed);
         return changed;

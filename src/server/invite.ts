@@ -2,13 +2,7 @@
 import { SockError } from "../errors.ts";
 import { livePresences } from "../files/local.ts";
 import { type Address, formatAddress, parseAddress } from "../protocol/address.ts";
-import {
-  CAPABILITIES,
-  type Capability,
-  DEFAULT_CAPABILITIES,
-  isCapability,
-  sortCapabilities,
-} from "../protocol/capabilities.ts";
+import { DEFAULT_CAPABILITIES, isCapability } from "../protocol/capabilities.ts";
 import {
   DEFAULT_PORT,
   DIRECT_TTL_MS,
@@ -26,6 +20,7 @@ import { cleanScope, type Grant, grantId } from "./grant.ts";
 import { Grants, type NewGrant } from "./grants.ts";
 import { loadServerIdentity, serverFolder } from "./identity-store.ts";
 import { reach } from "./reach.ts";
+import { parseRights } from "./rights.ts";
 
 /** What a code allows when nothing is said: all but running programs. */
 export const DEFAULT_ALLOW: readonly string[] = DEFAULT_CAPABILITIES;
@@ -110,6 +105,7 @@ export function pair(hosts: readonly string[], options: InviteOptions): { serve:
       caps: grant.caps.filter(isCapability),
       scope: grant.scope,
       cidr: grant.cidr,
+      exec: grant.exec,
     }),
   };
 }
@@ -132,7 +128,7 @@ export function fromServeSecret(text: string): { identity: Identity; grants: Gra
     uses: null,
     key_ttl: null,
     parent: null,
-    exec: [],
+    exec: half.exec,
   };
   return { identity: identityFromSecret(half.secret), grants: Grants.fixed([grant]) };
 }
@@ -159,30 +155,20 @@ function newGrant(client: Identity, options: InviteOptions): NewGrant {
   if (direct && keyTtlMs !== undefined) {
     throw new SockError("usage", "a direct code lets no other keys in", "--ttl is its own life");
   }
+  const { caps, exec } = parseRights(options.allow);
   return {
     kind: direct ? "direct" : "enrol",
     hash,
     name: options.name === undefined ? `code-${hash.slice(0, 6)}` : parseLabel(options.name),
-    caps: capsOf(options.allow),
+    caps,
     scope: scopeOf(options.scope ?? ""),
     cidr: options.cidr.map(parseCidr),
     expires: ttl === null ? null : Date.now() + ttl,
     uses,
     key_ttl: keyTtlMs ?? null,
     parent: null,
-    exec: [],
+    exec,
   };
-}
-
-function capsOf(words: readonly string[]): Capability[] {
-  const strange = words.find((word) => !isCapability(word));
-  if (strange === undefined) return sortCapabilities(words.filter(isCapability));
-  const known = CAPABILITIES.join(" ");
-  throw new SockError(
-    "usage",
-    `unknown capability ${JSON.stringify(strange.slice(0, 40))}`,
-    `there are ${known}`,
-  );
 }
 
 function scopeOf(text: string): string {

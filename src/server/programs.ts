@@ -4,6 +4,7 @@ import { homedir, userInfo } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { SockError } from "../errors.ts";
 import type { Exec, ShellName } from "../protocol/exec-messages.ts";
+import { sameCommand } from "./rights.ts";
 import type { Session } from "./session.ts";
 
 export interface Program {
@@ -59,9 +60,7 @@ function listedProgram(session: Session, { with: shell, cwd, env }: Exec, words:
   if (shell !== undefined || cwd !== null || Object.keys(env).length > 0) {
     throw new SockError("policy", `the key ${grant.name} may run its commands as they are, and nothing else`);
   }
-  const listed = grant.exec.some(
-    (argv) => argv.length === words.length && argv.every((word, at) => word === words[at]),
-  );
+  const listed = grant.exec.some((argv) => sameCommand(argv, words));
   if (!listed) {
     throw new SockError(
       "capability",
