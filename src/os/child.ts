@@ -11,7 +11,12 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Whether something will be written to its stdin. */
   readonly stdin: boolean;
+  /** What to say where there is no such program. */
+  readonly notFoundHint?: string | undefined;
 }
+
+/** Longest part of a program's name in an error, characters. */
+const SHOWN = 200;
 
 export interface Ended {
   readonly status: number | null;
@@ -36,8 +41,7 @@ export class Child {
   /** Throws `not-found`, `permission`, `not-folder`, `usage`, and `failed` for what else the system says. */
   static start(options: ChildOptions): Child {
     const { cwd, env } = options;
-    mustBeFolder(cwd);
-    const argv = [findProgram(options.argv[0] ?? "", cwd, env["PATH"] ?? ""), ...options.argv.slice(1)];
+    const argv = withProgram(options);
     try {
       return new Child(
         Bun.spawn(argv, {
@@ -93,8 +97,14 @@ export async function endOf(process: Bun.Subprocess): Promise<Ended> {
     : { status: null, signal: String(signalCode) };
 }
 
-/** The program's path. Throws `not-found` and `permission`. */
-export function findProgram(name: string, cwd: string, path: string): string {
+/** Its words, the first of them the program's path. Throws `not-found`, `permission`, `not-folder` and `usage`. */
+export function withProgram({ argv, cwd, env, notFoundHint }: Omit<ChildOptions, "stdin">): string[] {
+  const [name = "", ...words] = argv;
+  mustBeFolder(cwd);
+  return [findProgram(name, cwd, env["PATH"] ?? "", notFoundHint), ...words];
+}
+
+function findProgram(name: string, cwd: string, path: string, hint: string | undefined): string {
   if (name === "") throw new SockError("usage", "the command has no name");
   if (name.includes("\0")) throw new SockError("usage", "the command has a zero byte");
   const found = Bun.which(name, { PATH: path, cwd });
@@ -102,10 +112,11 @@ export function findProgram(name: string, cwd: string, path: string): string {
   const direct = name.includes("/")
     ? fs.statSync(resolveIn(cwd, name), { throwIfNoEntry: false })
     : undefined;
-  if (direct?.isDirectory() === true) throw new SockError("permission", `${name}: is a folder`);
+  const shown = name.slice(0, SHOWN);
+  if (direct?.isDirectory() === true) throw new SockError("permission", `${shown}: is a folder`);
   if (direct !== undefined)
-    throw new SockError("permission", `${name}: may not be executed`, "chmod +x there");
-  throw new SockError("not-found", `${name}: command not found`);
+    throw new SockError("permission", `${shown}: may not be executed`, "chmod +x there");
+  throw new SockError("not-found", `${shown}: command not found`, hint);
 }
 
 function resolveIn(cwd: string, name: string): string {
@@ -113,7 +124,7 @@ function resolveIn(cwd: string, name: string): string {
 }
 
 /** Throws `not-found`, `permission`, `not-folder`. */
-export function mustBeFolder(cwd: string): void {
+function mustBeFolder(cwd: string): void {
   let stat: fs.Stats | undefined;
   try {
     stat = fs.statSync(cwd, { throwIfNoEntry: false });
@@ -124,7 +135,8 @@ export function mustBeFolder(cwd: string): void {
   if (!stat.isDirectory()) throw new SockError("not-folder", `${cwd}: is not a folder`);
 }
 
-export function spawnFailure(thrown: unknown, name: string): SockError {
+export function spawnFailure(thrown: unknown, program: string): SockError {
+  const name = program.slice(0, SHOWN);
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
   if (code === "ENOENT") return new SockError("not-found", `${name}: its interpreter was not found`);
   if (code === "EACCES") return new SockError("permission", `${name}: may not be executed`);

@@ -5,7 +5,7 @@ import { HELD_OPEN_MS, MAX_ARGV, MAX_BODY_BYTES, STREAM_CREDIT } from "../protoc
 import type { Credit as CreditMessage, Exec } from "../protocol/exec-messages.ts";
 import type { ReceivedFrame } from "../transport/channel.ts";
 import { Consumed, Credit } from "../transport/credit.ts";
-import { type Program, programOf } from "./programs.ts";
+import { notFoundHint, type Program, programOf } from "./programs.ts";
 import type { Session } from "./session.ts";
 
 /** Longest part of a command that the owner's log shows, characters. */
@@ -83,7 +83,8 @@ class Command {
   constructor(session: Session, request: Exec, { argv, cwd, env }: Program) {
     this.#session = session;
     this.#request = request;
-    this.#child = Child.start({ argv, cwd, env, stdin: request.stdin });
+    const hint = request.with === undefined ? notFoundHint(argv) : undefined;
+    this.#child = Child.start({ argv, cwd, env, stdin: request.stdin, notFoundHint: hint });
     session.channel.send({ type: "begun", pid: this.#child.pid });
   }
 

@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { SockError } from "../errors.ts";
+import { MAX_ERROR_TEXT } from "../protocol/constants.ts";
 import type { Exec, ShellName } from "../protocol/exec-messages.ts";
 import { sameCommand } from "./rights.ts";
 import type { Session } from "./session.ts";
@@ -141,10 +142,27 @@ function shellLine(shell: ShellName, words: readonly string[]): readonly string[
   return [name, "-c", line];
 }
 
-/** What could have been meant by a program that was not found. */
-export function notFoundHint(name: string): string | undefined {
-  if (!WINDOWS) return undefined;
-  if (CMD_BUILTINS.has(name.toLowerCase()))
-    return `${name} is a command of cmd: sock shell HOST -c '${name} …'`;
-  return undefined;
+/** The same words as a line for the shell there, cut where they are too many for a hint. */
+export function notFoundHint(words: readonly string[]): string {
+  return hintOf(words).slice(0, MAX_ERROR_TEXT);
+}
+
+function hintOf(words: readonly string[]): string {
+  const [name = ""] = words;
+  if (!WINDOWS) return `a line for the shell there: sock shell HOST -c ${quoted(lineOf(words))}`;
+  const line = `sock shell HOST -c "${words.join(" ")}"`;
+  if (CMD_BUILTINS.has(name.toLowerCase())) return `${name} is a part of cmd and no program: ${line}`;
+  if (/\.(cmd|bat)$/i.test(name)) return `a batch file is run by cmd: ${line}`;
+  return `a line for the shell there: ${line}`;
+}
+
+/** One word alone was meant as a line already. */
+function lineOf(words: readonly string[]): string {
+  const [only] = words;
+  return words.length === 1 && only !== undefined ? only : words.map(quoted).join(" ");
+}
+
+/** As a POSIX shell takes it for one word. */
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_\-./:=@%+,]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

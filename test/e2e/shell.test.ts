@@ -4,6 +4,7 @@ import { resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
 import { shell, shellServer } from "../helpers/shell.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
+import { until } from "../helpers/until.ts";
 
 describe("the status is the command's own", () => {
   test("0, 1, 127, 255", async () => {
@@ -82,6 +83,8 @@ describe("what could not be run is 255, with the reason", () => {
     const ran = await shell(server, ["-n", "--", "echo hello | wc -l"]);
     expect(ran.status).toBe(255);
     expect(ran.stderr).toContain("-c 'echo hello | wc -l'");
+    const several = await shell(server, ["-n", "--", "lss", "a b", "plain"]);
+    expect(several.stderr).toContain(String.raw`-c 'lss '\''a b'\'' plain'`);
   });
 
   test("no server there, and a wrong key", async () => {
@@ -91,7 +94,10 @@ describe("what could not be run is 255, with the reason", () => {
     ).stdout;
     expect((await shell({ join }, ["-n", "--", "true"])).status).toBe(0);
     await sock(["revoke", "ci"], { home: server.home });
-    const revoked = await shell({ join }, ["-n", "--json", "--", "true"]);
+    const revoked = await until(async () => {
+      const ran = await shell({ join }, ["-n", "--json", "--", "true"]);
+      return ran.status !== 0 && ran;
+    });
     expect([revoked.status, resultOf(revoked.stdout)]).toMatchObject([255, { code: "revoked" }]);
     await server.stop();
     const gone = await shell(server, ["-n", "--json", "--", "true"]);
@@ -104,7 +110,7 @@ describe("who may", () => {
     await using closed = await serve();
     const join = (await sock(["invite", "--direct", "--allow", "shell,exec"], { home: closed.home })).stdout;
     for (const args of [["-n", "--", "true"], ["-n", "-c", "true"], ["--list"]]) {
-      const ran = await shell({ join }, [...args, "--json"]);
+      const ran = await shell({ join }, ["--json", ...args]);
       expect([args, ran.status]).toEqual([args, 255]);
       expect(["policy", "capability"]).toContain(String(resultOf(ran.stdout)["code"]));
     }
