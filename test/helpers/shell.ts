@@ -45,21 +45,41 @@ function commandLine(pid: number): string {
 
 /** Children of a process that have ended and that nobody asked for. */
 export function zombiesOf(parent: number): number[] {
-  return childrenOf(parent).filter((pid) => statOf(pid)?.[0] === "Z");
+  return childrenOf(parent).filter((pid) => processOf(pid)?.state === "Z");
 }
 
 export function childrenOf(parent: number): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => Number(statOf(pid)?.[1]) === parent);
+    .filter((pid) => processOf(pid)?.parent === parent);
 }
 
-/** State, parent and what follows in proc_pid_stat(5). */
-function statOf(pid: number): string[] | undefined {
+export function isAlive(pid: number): boolean {
+  const found = processOf(pid);
+  return found !== undefined && found.state !== "Z";
+}
+
+export interface Process {
+  readonly name: string;
+  readonly state: string;
+  readonly parent: number;
+  /** Processor time so far, in the user's mode and in the kernel's, ticks. */
+  readonly ticks: number;
+}
+
+/** By proc_pid_stat(5); undefined for one that is gone. */
+export function processOf(pid: number): Process | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const end = stat.lastIndexOf(")");
+    const fields = stat.slice(end + 2).split(" ");
+    return {
+      name: stat.slice(stat.indexOf("(") + 1, end),
+      state: fields[0] ?? "",
+      parent: Number(fields[1]),
+      ticks: Number(fields[11]) + Number(fields[12]),
+    };
   } catch {
     return undefined;
   }
@@ -75,7 +95,7 @@ export function openDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** A word that no other process on this machine has in its command line: `sleep 1234.56789`. */
+/** A number for sleep(1) that no other process on this machine has. */
 export function sleepWord(): string {
   return `9${Math.floor(Math.random() * 1e6)}.${process.pid}`;
 }
