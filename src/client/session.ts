@@ -6,6 +6,7 @@ import { checkMust } from "../protocol/frame.ts";
 import { parseServerMessage, type ServerHello, type ServerMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import { connect } from "../transport/connect.ts";
+import type { Connection } from "../transport/connection.ts";
 import type { Compress } from "../transport/packing.ts";
 import { identityFromSecret } from "../transport/identity.ts";
 import { VERSION } from "../version.ts";
@@ -21,6 +22,8 @@ export interface SessionOptions {
 /** First and longest pause between two tries of `readyMs`, ms. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
+/** Pauses before the tries after a connection that was closed without a word, ms. */
+const EARLY_PAUSES_MS = [100, 300, 900];
 /** What a server that is not up yet may look like. */
 const NOT_YET: ReadonlySet<string> = new Set([
   "refused",
@@ -64,13 +67,17 @@ export class Session {
   static async #once(target: Target, options: SessionOptions): Promise<Session> {
     const identity = identityFromSecret(target.secret);
     const { connectTimeoutMs, signal } = options;
-    const connection = await connect({
-      addresses: target.addresses,
-      pin: target.pin,
-      identity,
-      ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const connection = await patiently(
+      async () =>
+        connect({
+          addresses: target.addresses,
+          pin: target.pin,
+          identity,
+          ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
+          ...(signal === undefined ? {} : { signal }),
+        }),
+      signal,
+    );
     const channel = new Channel(connection);
     const abort = (): void => {
       if (signal !== undefined) channel.fail(reasonOf(signal));
@@ -148,6 +155,20 @@ export class Session {
     this.channel.send({ type: "bye" });
     this.channel.end();
   }
+}
+
+/** A busy server closes those whose turn takes too long, before it has said anything: they come again. */
+async function patiently(attempt: () => Promise<Connection>, signal?: AbortSignal): Promise<Connection> {
+  for (const pause of EARLY_PAUSES_MS) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      if (!(thrown instanceof SockError) || thrown.code !== "lost" || signal?.aborted === true) throw thrown;
+      // not all at the same moment
+      await sleep(pause * (0.5 + Math.random()), signal);
+    }
+  }
+  return attempt();
 }
 
 async function greeting(channel: Channel): Promise<ServerHello> {

@@ -116,6 +116,7 @@ export async function answers(port: number): Promise<boolean> {
 export async function sockServer(
   folder: string,
   env: Record<string, string> = {},
+  flags: readonly string[] = [],
 ): Promise<Running & { home: string; port: number }> {
   const home = join(folder, "sock-home");
   const served = join(folder, "served");
@@ -123,7 +124,7 @@ export async function sockServer(
   const port = await freePort();
   const own = { SOCK_HOME: home, ...env };
   const server = await start(
-    [SOCK, "serve", served, "--listen", `127.0.0.1:${port}`, "-q"],
+    [SOCK, "serve", served, "--listen", `127.0.0.1:${port}`, "-q", ...flags],
     () => answers(port),
     own,
   );
