@@ -1,6 +1,7 @@
 /** A program that runs for a client: in a session of its own, with nothing of ours but its three streams. */
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
+import { ChildPipe, ReadEnd, WriteEnd } from "./pipes.ts";
 import { endSession, signalGroup } from "./session-processes.ts";
 
 export interface ChildOptions {
@@ -25,56 +26,39 @@ export interface Ended {
 
 export class Child {
   readonly pid: number;
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
+  readonly stdout: ReadEnd;
+  readonly stderr: ReadEnd;
+  /** Undefined where nothing will be written to it. */
+  readonly stdin: WriteEnd | undefined;
   readonly ended: Promise<Ended>;
-  readonly #stdin: Bun.FileSink | undefined;
 
-  private constructor(process: Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe">) {
+  private constructor(process: Bun.Subprocess, pipes: Pipes) {
     this.pid = process.pid;
-    this.stdout = process.stdout;
-    this.stderr = process.stderr;
-    this.#stdin = process.stdin;
+    this.stdout = new ReadEnd(pipes.stdout.taken() ?? streamOf(process.stdout));
+    this.stderr = new ReadEnd(pipes.stderr.taken() ?? streamOf(process.stderr));
+    this.stdin = pipes.stdin && new WriteEnd(pipes.stdin.taken() ?? sinkOf(process.stdin));
     this.ended = endOf(process);
   }
 
-  /** Throws `not-found`, `permission`, `not-folder`, `usage`, and `failed` for what else the system says. */
+  /** Throws `not-found`, `permission`, `not-folder`, `usage`, `busy`, and `failed` for what else the system says. */
   static start(options: ChildOptions): Child {
     const { cwd, env } = options;
     const argv = withProgram(options);
+    const pipes = makePipes(options.stdin);
     try {
-      return new Child(
-        Bun.spawn(argv, {
-          argv0: options.argv[0] ?? "",
-          cwd,
-          env,
-          stdin: options.stdin ? "pipe" : "ignore",
-          stdout: "pipe",
-          stderr: "pipe",
-          detached: true,
-        }),
-      );
+      const process = Bun.spawn(argv, {
+        argv0: options.argv[0] ?? "",
+        cwd,
+        env,
+        stdin: pipes.stdin?.theirs ?? "ignore",
+        stdout: pipes.stdout.theirs,
+        stderr: pipes.stderr.theirs,
+        detached: true,
+      });
+      return new Child(process, pipes);
     } catch (thrown) {
+      for (const pipe of Object.values(pipes)) pipe.close();
       throw spawnFailure(thrown, options.argv[0] ?? "");
-    }
-  }
-
-  /** Resolves when the bytes are in the pipe, false where nobody reads it any more. */
-  async write(bytes: Uint8Array): Promise<boolean> {
-    try {
-      await this.#stdin?.write(bytes);
-      await this.#stdin?.flush();
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  async endInput(): Promise<void> {
-    try {
-      await this.#stdin?.end();
-    } catch {
-      // nobody reads it any more
     }
   }
 
@@ -87,6 +71,37 @@ export class Child {
   async end(): Promise<void> {
     await endSession(this.pid, this.ended);
   }
+}
+
+interface Pipes {
+  readonly stdin?: ChildPipe;
+  readonly stdout: ChildPipe;
+  readonly stderr: ChildPipe;
+}
+
+function makePipes(withStdin: boolean): Pipes {
+  const made: ChildPipe[] = [];
+  const make = (childReads: boolean): ChildPipe => {
+    const pipe = new ChildPipe(childReads);
+    made.push(pipe);
+    return pipe;
+  };
+  try {
+    return { ...(withStdin ? { stdin: make(true) } : {}), stdout: make(false), stderr: make(false) };
+  } catch (thrown) {
+    for (const pipe of made) pipe.close();
+    throw thrown;
+  }
+}
+
+function streamOf(stream: unknown): ReadableStream<Uint8Array> {
+  if (stream instanceof ReadableStream) return stream;
+  throw new SockError("failed", "the command has no output");
+}
+
+function sinkOf(sink: Bun.Subprocess["stdin"]): Bun.FileSink {
+  if (typeof sink === "object") return sink;
+  throw new SockError("failed", "the command has no input");
 }
 
 export async function endOf(process: Bun.Subprocess): Promise<Ended> {

@@ -1,6 +1,7 @@
 /** One remote command: its request, its streams both ways, and its end. */
 import { asSockError, SockError } from "../errors.ts";
 import { Child, type Ended } from "../os/child.ts";
+import type { ReadEnd } from "../os/pipes.ts";
 import { HELD_OPEN_MS, MAX_ARGV, MAX_BODY_BYTES, STREAM_CREDIT } from "../protocol/constants.ts";
 import type { Credit as CreditMessage, Exec } from "../protocol/exec-messages.ts";
 import type { ReceivedFrame } from "../transport/channel.ts";
@@ -74,7 +75,6 @@ class Command {
   readonly #child: Child;
   readonly #credit = { out: new Credit(STREAM_CREDIT), err: new Credit(STREAM_CREDIT) };
   readonly #sent = { out: 0, err: 0 };
-  readonly #readers: { cancel(): Promise<void> }[] = [];
   /** Called at each sign that its outputs go on. */
   #onOutput: () => void = () => undefined;
   #cut = false;
@@ -97,8 +97,10 @@ class Command {
     ]);
     const input = this.#listened();
     const ended = await this.#child.ended;
+    // what else holds it open gets no more
+    void this.#child.stdin?.end().catch(() => undefined);
     const heldOpen = !(await this.#settled(outputs));
-    for (const reader of this.#readers) void reader.cancel().catch(() => undefined);
+    for (const end of [this.#child.stdout, this.#child.stderr]) void end.cancel().catch(() => undefined);
     await outputs;
     const bytes = this.#sent.out + this.#sent.err;
     if (channel.failure !== undefined) {
@@ -140,7 +142,7 @@ class Command {
     let dead = false;
     const write = async (frame: ReceivedFrame): Promise<void> => {
       const bytes = frame.body ?? EMPTY;
-      if (!dead && !(await this.#child.write(bytes))) {
+      if (!dead && (await this.#child.stdin?.write(bytes)) !== true) {
         dead = true;
         this.#session.channel.send({ type: "in_end" });
       }
@@ -156,7 +158,7 @@ class Command {
           writing = writing.then(() => write(frame));
           break;
         case "in_end":
-          writing = writing.then(() => this.#child.endInput());
+          writing = writing.then(() => this.#child.stdin?.end());
           break;
         case "finish":
           return;
@@ -177,14 +179,12 @@ class Command {
     this.#credit[stream].grant(bytes);
   }
 
-  async #pump(type: "out" | "err", stream: ReadableStream<Uint8Array>): Promise<void> {
+  async #pump(type: "out" | "err", stream: ReadEnd): Promise<void> {
     const { channel } = this.#session;
     const credit = this.#credit[type];
-    const reader = stream.getReader();
-    this.#readers.push(reader);
     for (;;) {
-      const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
-      if (done || value === undefined) return;
+      const value = await stream.read();
+      if (value === undefined) return;
       this.#onOutput();
       for (let at = 0; at < value.length && !this.#cut;) {
         const most = Math.min(value.length - at, MAX_BODY_BYTES, this.#allowance());

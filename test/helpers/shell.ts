@@ -64,8 +64,6 @@ export interface Process {
   readonly name: string;
   readonly state: string;
   readonly parent: number;
-  /** Processor time so far, in the user's mode and in the kernel's, ticks. */
-  readonly ticks: number;
 }
 
 /** By proc_pid_stat(5); undefined for one that is gone. */
@@ -78,7 +76,6 @@ export function processOf(pid: number): Process | undefined {
       name: stat.slice(stat.indexOf("(") + 1, end),
       state: fields[0] ?? "",
       parent: Number(fields[1]),
-      ticks: Number(fields[11]) + Number(fields[12]),
     };
   } catch {
     return undefined;
