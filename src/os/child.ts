@@ -122,16 +122,30 @@ export function withProgram({ argv, cwd, env, notFoundHint }: Omit<ChildOptions,
 function findProgram(name: string, cwd: string, path: string, hint: string | undefined): string {
   if (name === "") throw new SockError("usage", "the command has no name");
   if (name.includes("\0")) throw new SockError("usage", "the command has a zero byte");
-  const found = Bun.which(name, { PATH: path, cwd });
+  const found = which(name, cwd, path);
   if (found !== null) return found;
-  const direct = name.includes("/")
-    ? fs.statSync(resolveIn(cwd, name), { throwIfNoEntry: false })
-    : undefined;
+  const direct = name.includes("/") ? statOf(resolveIn(cwd, name)) : undefined;
   const shown = name.slice(0, SHOWN);
   if (direct?.isDirectory() === true) throw new SockError("permission", `${shown}: is a folder`);
   if (direct !== undefined)
     throw new SockError("permission", `${shown}: may not be executed`, "chmod +x there");
   throw new SockError("not-found", `${shown}: command not found`, hint);
+}
+
+function which(name: string, cwd: string, path: string): string | null {
+  try {
+    return Bun.which(name, { PATH: path, cwd });
+  } catch {
+    return null; // too long for a path
+  }
+}
+
+function statOf(path: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined; // a folder on the way that is a file, or closed, or a name too long
+  }
 }
 
 function resolveIn(cwd: string, name: string): string {

@@ -1,5 +1,5 @@
 /** System calls that node's API lacks, by bun:ffi. Loaded when they are first needed; each says when it is not to be had. */
-import { dlopen, ptr, read } from "bun:ffi";
+import { CString, dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { SockError } from "../errors.ts";
 
 const LOCK_EX = 2;
@@ -28,10 +28,14 @@ const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
 
+/** Where a struct passwd (getpwuid(3)) has the pointers to name, home and shell, bytes. */
+const PASSWD_AT = process.platform === "darwin" ? [0, 48, 56] : [0, 32, 40];
+
 const TCOOFF = 0;
 const TCOON = 1;
 
 interface Libc {
+  readonly getpwuid: (uid: number) => Pointer | bigint | null;
   readonly flock: (fd: number, operation: number) => number;
   /** Linux only. */
   readonly tcflow: ((fd: number, action: number) => number) | undefined;
@@ -51,9 +55,12 @@ function load(): Libc | undefined {
   looked = true;
   if (process.platform === "darwin") {
     libc = attempt(() => {
-      const { symbols } = dlopen("libSystem.B.dylib", { flock: { args: ["i32", "i32"], returns: "i32" } });
+      const { symbols } = dlopen("libSystem.B.dylib", {
+        flock: { args: ["i32", "i32"], returns: "i32" },
+        getpwuid: { args: ["u32"], returns: "ptr" },
+      });
       return {
-        flock: symbols.flock,
+        ...symbols,
         tcflow: undefined,
         pipe: undefined,
         fcntl: undefined,
@@ -72,6 +79,7 @@ function linux(name: string): Libc {
   const { symbols } = dlopen(name, {
     flock: { args: ["i32", "i32"], returns: "i32" },
     tcflow: { args: ["i32", "i32"], returns: "i32" },
+    getpwuid: { args: ["u32"], returns: "ptr" },
     pipe2: { args: ["ptr", "i32"], returns: "i32" },
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
@@ -87,8 +95,8 @@ function linux(name: string): Libc {
     return at === null ? -1 : read.i32(at, 0);
   };
   const pipe = (ends: Int32Array): number => (symbols.pipe2(ptr(ends), O_CLOEXEC) === 0 ? 0 : errno());
-  const { flock, tcflow, fcntl } = symbols;
-  return { flock, tcflow, fcntl, pipe, rename: number === undefined ? undefined : rename };
+  const { flock, getpwuid, tcflow, fcntl } = symbols;
+  return { flock, getpwuid, tcflow, fcntl, pipe, rename: number === undefined ? undefined : rename };
 }
 
 function attempt<T>(action: () => T): T | undefined {
@@ -109,6 +117,18 @@ export function tryLock(fd: number): "locked" | "busy" | "unsupported" {
 /** Stops the output of a terminal, or lets it go on (tcflow(3)). Nothing happens where that can't be done. */
 export function flow(fd: number, stopped: boolean): void {
   load()?.tcflow?.(fd, stopped ? TCOOFF : TCOON);
+}
+
+/** Name, home and login shell of a user; undefined where the system does not know it. */
+export function passwd(uid: number): { name: string; home: string; shell: string } | undefined {
+  const at = load()?.getpwuid(uid);
+  if (typeof at !== "number") return undefined;
+  const [name = "", home = "", shell = ""] = PASSWD_AT.map((offset) => {
+    const text = read.ptr(at, offset);
+    // oxlint-disable-next-line typescript/no-unnecessary-type-conversion -- what is typed as a string is an object
+    return text === 0 ? "" : new CString(text).toString();
+  });
+  return { name, home, shell };
 }
 
 /** A pipe whose ends no child inherits; undefined where that can't be done. Throws `busy` without free descriptors. */

@@ -2,7 +2,13 @@
 import { asSockError, SockError } from "../errors.ts";
 import { Child, type Ended } from "../os/child.ts";
 import type { ReadEnd } from "../os/pipes.ts";
-import { HELD_OPEN_MS, MAX_ARGV, MAX_BODY_BYTES, STREAM_CREDIT } from "../protocol/constants.ts";
+import {
+  HELD_OPEN_MS,
+  MAX_ARGV,
+  MAX_BODY_BYTES,
+  MAX_ERROR_TEXT,
+  STREAM_CREDIT,
+} from "../protocol/constants.ts";
 import type { Credit as CreditMessage, Exec } from "../protocol/exec-messages.ts";
 import type { ReceivedFrame } from "../transport/channel.ts";
 import { Consumed, Credit } from "../transport/credit.ts";
@@ -26,12 +32,19 @@ export async function answerExec(session: Session, request: Exec): Promise<void>
     if (thrown instanceof SockError && session.channel.failure === undefined) {
       session.report("exec", shown, 0, started, thrown.code);
       const { code, message, hint } = thrown;
-      session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
+      // words of the command may be in them, and a header has its limit
+      const short = { message: cut(message), ...(hint === undefined ? {} : { hint: cut(hint) }) };
+      session.channel.send({ type: "error", code, ...short });
       await passOver(session);
       return;
     }
     throw thrown;
   }
+}
+
+function cut(text: string): string {
+  const short = text.slice(0, MAX_ERROR_TEXT);
+  return short.isWellFormed() ? short : short.slice(0, -1);
 }
 
 /** The words of a command, each ended by a zero byte. Throws `protocol`. */
