@@ -34,6 +34,7 @@ export async function scriptedClient(join: string, run = "0123456789abcdef".repe
 /** A server that answers each client's first request with `script`; `join` is the direct code for it. */
 export function scriptedServer(
   script: (peer: Peer, request: Header) => Promise<void> | void,
+  caps: string[] = ["put", "get", "ls", "echo"],
 ): { readonly join: string } & Disposable {
   const identity = newIdentity();
   const known = newIdentity();
@@ -46,7 +47,7 @@ export function scriptedServer(
     peer.send({
       ...hello,
       name: "scripted",
-      caps: ["put", "get", "ls", "echo"],
+      caps,
       encoding: null,
       limits,
       key: "ci",
