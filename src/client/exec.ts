@@ -107,6 +107,9 @@ class Conversation {
     } catch (thrown) {
       // refused: the session lives on
       if (channel.failure === undefined) channel.send({ type: "finish" });
+      // what waits to be written after that must not come after the result
+      this.#failed = true;
+      await this.#writing;
       throw thrown;
     } finally {
       this.#credit.close();

@@ -33,21 +33,6 @@ describe("a background child that holds the pipe", () => {
     ]);
     expect(resultOf(ran.stdout)).toMatchObject({ status: 0, held_open: false, stdout_bytes: 12 });
   });
-
-  test("one that writes for ever does not hold the end for ever", async () => {
-    await using server = await shellServer();
-    const word = sleepWord();
-    await using child = await startShell(server, [
-      "-n",
-      "--json",
-      "-c",
-      `(while :; do echo ${word}; sleep 0.05; done) & true`,
-    ]);
-    expect(await child.ended()).toBe(0);
-    expect(resultOf(child.stdout())).toMatchObject({ status: 0, held_open: true });
-    // without a reader its next word ends it
-    await until(() => processesWith(word).length === 0, "the end of the writer");
-  }, 40_000);
 });
 
 describe("the client has gone", () => {
@@ -184,7 +169,7 @@ describe("signals go on to the remote process group", () => {
     expect(await child.ended()).toBe(130);
   });
 
-  test("in a dead link SIGINT twice ends us, whatever happens there", async () => {
+  test("in a dead link the third SIGINT ends us, whatever happens there", async () => {
     await using server = await shellServer();
     await using relay = await Relay.start(server.port);
     await using child = await startShell({ join: codeAt(server.join, relay.port) }, [
