@@ -13,28 +13,33 @@ const ui = new Ui({ verbosity: options.verbosity, env: process.env });
 const json = new Json(ui, options.json);
 const abort = new AbortController();
 let leaving = false;
+/** Status of every failure of our own, where a verb's statuses are a remote command's. */
+let failureStatus: number | undefined;
 
 const signals = new Signals();
 process.on("SIGINT", () => signals.came("SIGINT") || stop(new SockError("interrupted", "interrupted")));
 process.on("SIGTERM", () => signals.came("SIGTERM") || stop(new SockError("terminated", "terminated")));
-process.on("uncaughtException", (error) => void leave(1, asSockError(error)));
-process.on("unhandledRejection", (error) => void leave(1, asSockError(error)));
+process.on("uncaughtException", (error) => void fail(asSockError(error)));
+process.on("unhandledRejection", (error) => void fail(asSockError(error)));
 ui.stdout.onFailure = (failure) => abort.abort(outputError(failure));
 
 void main();
 
 async function main(): Promise<void> {
-  let failureStatus: number | undefined;
   try {
-    const run = await prepare(process.argv.slice(2), process.env, ui, json);
+    const run = await prepare(process.argv.slice(2), process.env, ui, json, (verb) => {
+      ({ failureStatus } = verb);
+    });
     if (run.timeoutMs !== undefined) setTimeout(giveUp, run.timeoutMs).unref();
-    ({ failureStatus } = run);
     await leave(await run.start(abort.signal, signals));
   } catch (thrown) {
-    const error = cause(thrown);
-    const bySignal = error.status === STATUS.interrupted || error.status === STATUS.terminated;
-    await leave(bySignal ? error.status : (failureStatus ?? error.status), error);
+    await fail(cause(thrown));
   }
+}
+
+async function fail(error: SockError): Promise<never> {
+  const bySignal = error.status === STATUS.interrupted || error.status === STATUS.terminated;
+  return leave(bySignal ? error.status : (failureStatus ?? error.status), error);
 }
 
 /** The first signal lets the verb end its work; the second leaves at once. */
@@ -46,7 +51,7 @@ function stop(reason: SockError): void {
 function giveUp(): void {
   const reason = new SockError("timeout", "--timeout is over");
   abort.abort(reason);
-  setTimeout(() => void leave(reason.status, reason), LEAVE_MS).unref();
+  setTimeout(() => void fail(reason), LEAVE_MS).unref();
 }
 
 /** What failed because we were stopped says why we were stopped, unless the verb has better words for the same. */
@@ -71,7 +76,7 @@ async function leave(status: number, error?: SockError): Promise<never> {
   const lost = outputError(failure);
   if (error === undefined && !isClosedPipe(failure)) ui.error(lost);
   await ui.stderr.drain();
-  process.exit(status === STATUS.done ? lost.status : status);
+  process.exit(status === STATUS.done ? (failureStatus ?? lost.status) : status);
 }
 
 function outputError(failure: NodeJS.ErrnoException): SockError {

@@ -9,8 +9,10 @@ import { parseValue } from "./values.ts";
 import type { ArgDef, ArgDefs, Values } from "./verb.ts";
 
 interface Scan {
-  /** `--name=value`, `--name`, `--no-name`; no positionals. */
+  /** `--name=value` of flags with values. */
   flags: string[];
+  /** Booleans: citty would take the name `no-replace` for the opposite of `replace`. */
+  booleans: Map<string, boolean>;
   positionals: string[];
   words: string[] | undefined;
   repeated: Map<string, string[]>;
@@ -31,7 +33,8 @@ export function readArgs(
 ): ReadArgs {
   const scan = scanArgs(raw, defs, options.words);
   const named = Object.entries(defs).filter(([, def]) => def.type !== "positional");
-  const parsed = parse(scan.flags, Object.fromEntries(named));
+  const valued = named.filter(([, def]) => def.type !== "boolean");
+  const parsed = parse(scan.flags, Object.fromEntries(valued));
   const values: Values = { words: scan.words };
   for (const [name, def] of named) {
     values[name] = flagValue(name, def, scan, parsed[name]);
@@ -49,7 +52,7 @@ function parse(flags: string[], defs: ArgDefs): Values {
 }
 
 function flagValue(name: string, def: ArgDef, scan: Scan, parsed: Values[string]): Values[string] {
-  if (def.type === "boolean") return parsed === true;
+  if (def.type === "boolean") return scan.booleans.get(name) ?? def.default === true;
   if (def.type === "enum" || def.type === "positional") return parsed;
   if ("repeat" in def && def.repeat === true) return scan.repeated.get(name) ?? [];
   if (typeof parsed !== "string") return undefined;
@@ -57,7 +60,14 @@ function flagValue(name: string, def: ArgDef, scan: Scan, parsed: Values[string]
 }
 
 function scanArgs(raw: readonly string[], defs: ArgDefs, words: boolean): Scan {
-  const scan: Scan = { flags: [], positionals: [], words: undefined, repeated: new Map(), counts: new Map() };
+  const scan: Scan = {
+    flags: [],
+    booleans: new Map(),
+    positionals: [],
+    words: undefined,
+    repeated: new Map(),
+    counts: new Map(),
+  };
   const names = flagNames(defs);
   let index = 0;
   /** The value that belongs to a flag: after `=`, or the next word. */
@@ -102,7 +112,7 @@ function takeFlag(
   if (name === undefined || def === undefined) throw unknownFlag(shown, names);
   if (def.type !== "boolean") return take(scan, def, name, value(shown, attached));
   if (attached !== undefined) throw new SockError("usage", `${shown} takes no value`);
-  scan.flags.push(shown.startsWith("--no-") ? `--no-${name}` : `--${name}`);
+  scan.booleans.set(name, shown !== `--no-${name}`);
   scan.counts.set(name, (scan.counts.get(name) ?? 0) + 1);
 }
 
@@ -123,7 +133,7 @@ function takeLetters(
       const attached = word.slice(at + 1).replace(/^=/, "");
       return take(scan, def, name, value(shown, attached === "" ? undefined : attached));
     }
-    scan.flags.push(`--${name}`);
+    scan.booleans.set(name, true);
     scan.counts.set(name, (scan.counts.get(name) ?? 0) + 1);
   }
 }

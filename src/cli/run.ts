@@ -10,8 +10,6 @@ import { VERSION } from "../version.ts";
 /** One run, made ready: nothing has happened yet but the check of its words. */
 export interface Run {
   timeoutMs: number | undefined;
-  /** Status of every failure of our own, where statuses are another's; see `VerbDef.failureStatus`. */
-  failureStatus: number | undefined;
   start(signal: AbortSignal, signals: Signals): Promise<number>;
 }
 
@@ -29,12 +27,13 @@ export function outputOptions(argv: readonly string[]): { verbosity: number; jso
   };
 }
 
-/** Throws `usage` for whatever does not fit. */
+/** Throws `usage` for whatever does not fit; by then `onVerb` knows whose words they are, where that is known. */
 export async function prepare(
   argv: readonly string[],
   env: UiOptions["env"],
   ui: Ui,
   json: Json,
+  onVerb: (verb: Verb) => void,
 ): Promise<Run> {
   const { before, name, after } = splitCommand(argv);
   if (before.includes("--version") || before.includes("-V")) {
@@ -49,6 +48,7 @@ export async function prepare(
     throw new SockError("usage", "no command given", "sock help lists the commands");
   }
   const verb = await findVerb(name);
+  onVerb(verb);
   const words = [...before, ...after];
   if (asksHelp(words)) {
     const { renderCommand } = await import("./help-text.ts");
@@ -82,7 +82,6 @@ function running(
   };
   return {
     timeoutMs: duration(values["timeout"]),
-    failureStatus: verb.failureStatus,
     start: async (signal, signals) => {
       const full: Context = { ...context, signal, signals };
       const status = await verb.run(full, values);
@@ -103,7 +102,6 @@ function helping(ui: Ui, json: Json, text: () => Promise<string>): Run {
 function plain(show: () => Promise<unknown>): Run {
   return {
     timeoutMs: undefined,
-    failureStatus: undefined,
     start: async () => {
       await show();
       return 0;

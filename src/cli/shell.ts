@@ -1,17 +1,11 @@
-import {
-  exec,
-  type Exit,
-  type RunningExec,
-  SHELLS,
-  type ShellName,
-  type SignalName,
-} from "../client/exec.ts";
+import { exec, type Exit, type RunningExec, SHELLS, type ShellName } from "../client/exec.ts";
 import { resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { sessionOptions } from "./session-options.ts";
 import { ShownOutputs } from "./shown-outputs.ts";
+import type { CaughtSignal } from "./signals.ts";
 import { signalStatus } from "./signal-status.ts";
 import { TEXT_ARGS, textChoice } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
@@ -147,12 +141,17 @@ function environment(env: Context["env"], pairs: readonly string[]): Record<stri
   return all;
 }
 
-/** The command gets our signals; a second SIGINT ends it, whatever it does with the first. */
-function passOn(run: RunningExec): (name: SignalName) => void {
+/** The command gets our signals; a second SIGINT ends it, whatever it does with the first. A third of any kind ends us. */
+function passOn(run: RunningExec): (name: CaughtSignal) => boolean {
+  let signals = 0;
   let interrupts = 0;
   return (name) => {
+    signals += 1;
     if (name === "SIGINT") interrupts += 1;
+    // the line may be dead, or nobody read what is written here
+    if (signals > 2) return false;
     run.signal(name === "SIGINT" && interrupts > 1 ? "SIGKILL" : name);
+    return true;
   };
 }
 

@@ -2,17 +2,16 @@
 export type CaughtSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 export class Signals {
-  #taker: ((name: CaughtSignal) => void) | undefined;
+  #taker: ((name: CaughtSignal) => boolean) | undefined;
   readonly #hangup = (): void => void this.came("SIGHUP");
 
   /** True where a verb has taken it. */
   came(name: CaughtSignal): boolean {
-    this.#taker?.(name);
-    return this.#taker !== undefined;
+    return this.#taker?.(name) ?? false;
   }
 
-  /** From now on they are the taker's, until what comes back is called. */
-  take(taker: (name: CaughtSignal) => void): () => void {
+  /** From now on they are the taker's, until what comes back is called; it returns false for one that is ours after all. */
+  take(taker: (name: CaughtSignal) => boolean): () => void {
     this.#taker = taker;
     process.on("SIGHUP", this.#hangup);
     return () => {

@@ -76,6 +76,7 @@ export async function runTerminal(context: Context, host: Target, request: Termi
   const release = context.signals.take((name) => {
     // Ctrl-C is a key here; what comes as a signal is meant for us
     if (name !== "SIGINT") remote.leave("stay");
+    return true;
   });
   const keys = new Keys();
   const take = async (bytes: Uint8Array): Promise<void> => {

@@ -3,6 +3,7 @@ import { SockError } from "../errors.ts";
 import { MAX_ARGV_BYTES, MAX_BODY_BYTES, STREAM_CREDIT } from "../protocol/constants.ts";
 import type { Exec, Exit, ShellName, SignalName } from "../protocol/exec-messages.ts";
 import { Consumed, Credit } from "../transport/credit.ts";
+import { checkEnvironment } from "./environment.ts";
 import type { Session } from "./session.ts";
 
 export { type Exit, SHELLS, type ShellName, type SignalName } from "../protocol/exec-messages.ts";
@@ -34,6 +35,7 @@ export interface RunningExec {
 /** Runs it to its end. Throws what refused it, `lost` where the end is unknown, and what `output` throws. */
 export async function exec(session: Session, request: ExecRequest, options: ExecOptions): Promise<Exit> {
   const words = encodeWords(request.words);
+  checkEnvironment(request.env);
   const { channel } = session;
   const { shell, cwd, env, detach, maxOutput } = request;
   const message: Exec = {
@@ -105,6 +107,9 @@ class Conversation {
     } catch (thrown) {
       // refused: the session lives on
       if (channel.failure === undefined) channel.send({ type: "finish" });
+      // what waits to be written after that must not come after the result
+      this.#failed = true;
+      await this.#writing;
       throw thrown;
     } finally {
       this.#credit.close();

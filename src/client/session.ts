@@ -6,7 +6,6 @@ import { checkMust } from "../protocol/frame.ts";
 import { parseServerMessage, type ServerHello, type ServerMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
 import { connect } from "../transport/connect.ts";
-import type { Connection } from "../transport/connection.ts";
 import type { Compress } from "../transport/packing.ts";
 import { identityFromSecret } from "../transport/identity.ts";
 import { VERSION } from "../version.ts";
@@ -55,7 +54,7 @@ export class Session {
     const deadline = performance.now() + (options.readyMs ?? 0);
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await Session.#once(target, options);
+        return await patiently(async () => Session.#once(target, options), options.signal);
       } catch (thrown) {
         const left = deadline - performance.now();
         if (!(thrown instanceof SockError) || !NOT_YET.has(thrown.code) || left <= 0) throw thrown;
@@ -67,17 +66,13 @@ export class Session {
   static async #once(target: Target, options: SessionOptions): Promise<Session> {
     const identity = identityFromSecret(target.secret);
     const { connectTimeoutMs, signal } = options;
-    const connection = await patiently(
-      async () =>
-        connect({
-          addresses: target.addresses,
-          pin: target.pin,
-          identity,
-          ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
-          ...(signal === undefined ? {} : { signal }),
-        }),
-      signal,
-    );
+    const connection = await connect({
+      addresses: target.addresses,
+      pin: target.pin,
+      identity,
+      ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    });
     const channel = new Channel(connection);
     const abort = (): void => {
       if (signal !== undefined) channel.fail(reasonOf(signal));
@@ -157,8 +152,11 @@ export class Session {
   }
 }
 
-/** A busy server closes those whose turn takes too long, before it has said anything: they come again. */
-async function patiently(attempt: () => Promise<Connection>, signal?: AbortSignal): Promise<Connection> {
+/**
+ * A busy server closes those whose turn takes too long, before it has said anything: they come again. In TLS 1.3 the client
+ * is done first, so that may be when it waits for the greeting already; its run is the same, and costs no other use.
+ */
+async function patiently(attempt: () => Promise<Session>, signal?: AbortSignal): Promise<Session> {
   for (const pause of EARLY_PAUSES_MS) {
     try {
       return await attempt();

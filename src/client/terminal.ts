@@ -2,6 +2,7 @@
 import { SockError } from "../errors.ts";
 import { LINGER_MS, MAX_BODY_BYTES, TERMINAL_UNACKED } from "../protocol/constants.ts";
 import type { Attached, Over, TerminalItem } from "../protocol/terminal-messages.ts";
+import { checkEnvironment } from "./environment.ts";
 import type { Session } from "./session.ts";
 
 export type { Over, TerminalItem } from "../protocol/terminal-messages.ts";
@@ -55,7 +56,9 @@ export class RemoteTerminal {
   #writing: Promise<void> = Promise.resolve();
   #wake: (() => void) | undefined;
 
+  /** Throws `usage` for variables that the server would not take. */
   constructor(options: TerminalOptions) {
+    if (options.begin.kind === "new") checkEnvironment(options.begin.env);
     this.#options = options;
     this.#cols = options.cols;
     this.#rows = options.rows;

@@ -1,5 +1,6 @@
 /** System calls that node's API lacks, by bun:ffi. Loaded when they are first needed; each says when it is not to be had. */
-import { dlopen, ptr, read } from "bun:ffi";
+import { CString, dlopen, type Pointer, ptr, read } from "bun:ffi";
+import { SockError } from "../errors.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -23,13 +24,25 @@ const ERRNO: Readonly<Record<number, string>> = {
   39: "ENOTEMPTY",
 };
 
+const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const F_SETFL = 4;
+
+/** Where a struct passwd (getpwuid(3)) has the pointers to name, home and shell, bytes. */
+const PASSWD_AT = process.platform === "darwin" ? [0, 48, 56] : [0, 32, 40];
+
 const TCOOFF = 0;
 const TCOON = 1;
 
 interface Libc {
+  readonly getpwuid: (uid: number) => Pointer | bigint | null;
   readonly flock: (fd: number, operation: number) => number;
   /** Linux only. */
   readonly tcflow: ((fd: number, action: number) => number) | undefined;
+  /** Linux only: `ends` are two ints, the end to read from and the one to write to; 0 or an errno. */
+  readonly pipe: ((ends: Int32Array) => number) | undefined;
+  /** Linux only. */
+  readonly fcntl: ((fd: number, command: number, flags: number) => number) | undefined;
   /** Linux only. */
   readonly rename: ((from: Buffer, to: Buffer, flags: number) => number) | undefined;
 }
@@ -42,8 +55,17 @@ function load(): Libc | undefined {
   looked = true;
   if (process.platform === "darwin") {
     libc = attempt(() => {
-      const { symbols } = dlopen("libSystem.B.dylib", { flock: { args: ["i32", "i32"], returns: "i32" } });
-      return { flock: symbols.flock, tcflow: undefined, rename: undefined };
+      const { symbols } = dlopen("libSystem.B.dylib", {
+        flock: { args: ["i32", "i32"], returns: "i32" },
+        getpwuid: { args: ["u32"], returns: "ptr" },
+      });
+      return {
+        ...symbols,
+        tcflow: undefined,
+        pipe: undefined,
+        fcntl: undefined,
+        rename: undefined,
+      };
     });
   } else if (process.platform === "linux") {
     for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
@@ -57,18 +79,24 @@ function linux(name: string): Libc {
   const { symbols } = dlopen(name, {
     flock: { args: ["i32", "i32"], returns: "i32" },
     tcflow: { args: ["i32", "i32"], returns: "i32" },
+    getpwuid: { args: ["u32"], returns: "ptr" },
+    pipe2: { args: ["ptr", "i32"], returns: "i32" },
+    fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
     __errno_location: { args: [], returns: "ptr" },
   });
   const number = RENAMEAT2[process.arch];
   const rename = (from: Buffer, to: Buffer, flags: number): number => {
     const result = symbols.syscall(number ?? 0, AT_FDCWD, ptr(from), AT_FDCWD, ptr(to), flags);
-    if (Number(result) === 0) return 0;
+    return Number(result) === 0 ? 0 : errno();
+  };
+  const errno = (): number => {
     const at = symbols.__errno_location();
     return at === null ? -1 : read.i32(at, 0);
   };
-  const { flock, tcflow } = symbols;
-  return { flock, tcflow, rename: number === undefined ? undefined : rename };
+  const pipe = (ends: Int32Array): number => (symbols.pipe2(ptr(ends), O_CLOEXEC) === 0 ? 0 : errno());
+  const { flock, getpwuid, tcflow, fcntl } = symbols;
+  return { flock, getpwuid, tcflow, fcntl, pipe, rename: number === undefined ? undefined : rename };
 }
 
 function attempt<T>(action: () => T): T | undefined {
@@ -89,6 +117,32 @@ export function tryLock(fd: number): "locked" | "busy" | "unsupported" {
 /** Stops the output of a terminal, or lets it go on (tcflow(3)). Nothing happens where that can't be done. */
 export function flow(fd: number, stopped: boolean): void {
   load()?.tcflow?.(fd, stopped ? TCOOFF : TCOON);
+}
+
+/** Name, home and login shell of a user; undefined where the system does not know it. */
+export function passwd(uid: number): { name: string; home: string; shell: string } | undefined {
+  const at = load()?.getpwuid(uid);
+  if (typeof at !== "number") return undefined;
+  const [name = "", home = "", shell = ""] = PASSWD_AT.map((offset) => {
+    const text = read.ptr(at, offset);
+    // oxlint-disable-next-line typescript/no-unnecessary-type-conversion -- what is typed as a string is an object
+    return text === 0 ? "" : new CString(text).toString();
+  });
+  return { name, home, shell };
+}
+
+/** A pipe whose ends no child inherits; undefined where that can't be done. Throws `busy` without free descriptors. */
+export function pipe(): { readonly read: number; readonly write: number } | undefined {
+  const make = load()?.pipe;
+  if (make === undefined) return undefined;
+  const ends = new Int32Array(2);
+  if (make(ends) !== 0) throw new SockError("busy", "too many files are open there now", "try again later");
+  return { read: ends[0] ?? -1, write: ends[1] ?? -1 };
+}
+
+/** A full pipe refuses our writes instead of holding them. */
+export function neverBlocks(writeEnd: number): void {
+  load()?.fcntl?.(writeEnd, F_SETFL, O_NONBLOCK);
 }
 
 /**

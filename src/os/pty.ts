@@ -1,7 +1,7 @@
 /** A program in a terminal of its own (a PTY), whose output can be held back. */
 import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
-import { type ChildOptions, type Ended, endOf, findProgram, mustBeFolder, spawnFailure } from "./child.ts";
+import { type ChildOptions, type Ended, endOf, spawnFailure, withProgram } from "./child.ts";
 import { flow } from "./native.ts";
 import { endSession, signalGroup } from "./session-processes.ts";
 
@@ -34,8 +34,7 @@ export class Pty {
   /** Throws as `Child.start` does. */
   static start(options: PtyOptions): Pty {
     const { cwd, env, cols, rows, calledAs } = options;
-    mustBeFolder(cwd);
-    const argv = [findProgram(options.argv[0] ?? "", cwd, env["PATH"] ?? ""), ...options.argv.slice(1)];
+    const argv = withProgram(options);
     const closed = Promise.withResolvers<void>();
     try {
       const child = Bun.spawn(argv, {

@@ -1,11 +1,18 @@
 /** One remote command: its request, its streams both ways, and its end. */
 import { asSockError, SockError } from "../errors.ts";
 import { Child, type Ended } from "../os/child.ts";
-import { HELD_OPEN_MS, MAX_ARGV, MAX_BODY_BYTES, STREAM_CREDIT } from "../protocol/constants.ts";
+import type { ReadEnd } from "../os/pipes.ts";
+import {
+  HELD_OPEN_MS,
+  MAX_ARGV,
+  MAX_BODY_BYTES,
+  MAX_ERROR_TEXT,
+  STREAM_CREDIT,
+} from "../protocol/constants.ts";
 import type { Credit as CreditMessage, Exec } from "../protocol/exec-messages.ts";
 import type { ReceivedFrame } from "../transport/channel.ts";
 import { Consumed, Credit } from "../transport/credit.ts";
-import { type Program, programOf } from "./programs.ts";
+import { notFoundHint, type Program, programOf } from "./programs.ts";
 import type { Session } from "./session.ts";
 
 /** Longest part of a command that the owner's log shows, characters. */
@@ -25,12 +32,19 @@ export async function answerExec(session: Session, request: Exec): Promise<void>
     if (thrown instanceof SockError && session.channel.failure === undefined) {
       session.report("exec", shown, 0, started, thrown.code);
       const { code, message, hint } = thrown;
-      session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
+      // words of the command may be in them, and a header has its limit
+      const short = { message: cut(message), ...(hint === undefined ? {} : { hint: cut(hint) }) };
+      session.channel.send({ type: "error", code, ...short });
       await passOver(session);
       return;
     }
     throw thrown;
   }
+}
+
+function cut(text: string): string {
+  const short = text.slice(0, MAX_ERROR_TEXT);
+  return short.isWellFormed() ? short : short.slice(0, -1);
 }
 
 /** The words of a command, each ended by a zero byte. Throws `protocol`. */
@@ -74,7 +88,6 @@ class Command {
   readonly #child: Child;
   readonly #credit = { out: new Credit(STREAM_CREDIT), err: new Credit(STREAM_CREDIT) };
   readonly #sent = { out: 0, err: 0 };
-  readonly #readers: { cancel(): Promise<void> }[] = [];
   /** Called at each sign that its outputs go on. */
   #onOutput: () => void = () => undefined;
   #cut = false;
@@ -83,7 +96,8 @@ class Command {
   constructor(session: Session, request: Exec, { argv, cwd, env }: Program) {
     this.#session = session;
     this.#request = request;
-    this.#child = Child.start({ argv, cwd, env, stdin: request.stdin });
+    const hint = request.with === undefined ? notFoundHint(argv) : undefined;
+    this.#child = Child.start({ argv, cwd, env, stdin: request.stdin, notFoundHint: hint });
     session.channel.send({ type: "begun", pid: this.#child.pid });
   }
 
@@ -96,8 +110,10 @@ class Command {
     ]);
     const input = this.#listened();
     const ended = await this.#child.ended;
+    // what else holds it open gets no more
+    void this.#child.stdin?.end().catch(() => undefined);
     const heldOpen = !(await this.#settled(outputs));
-    for (const reader of this.#readers) void reader.cancel().catch(() => undefined);
+    for (const end of [this.#child.stdout, this.#child.stderr]) void end.cancel().catch(() => undefined);
     await outputs;
     const bytes = this.#sent.out + this.#sent.err;
     if (channel.failure !== undefined) {
@@ -139,7 +155,7 @@ class Command {
     let dead = false;
     const write = async (frame: ReceivedFrame): Promise<void> => {
       const bytes = frame.body ?? EMPTY;
-      if (!dead && !(await this.#child.write(bytes))) {
+      if (!dead && (await this.#child.stdin?.write(bytes)) !== true) {
         dead = true;
         this.#session.channel.send({ type: "in_end" });
       }
@@ -155,7 +171,7 @@ class Command {
           writing = writing.then(() => write(frame));
           break;
         case "in_end":
-          writing = writing.then(() => this.#child.endInput());
+          writing = writing.then(() => this.#child.stdin?.end());
           break;
         case "finish":
           return;
@@ -176,14 +192,12 @@ class Command {
     this.#credit[stream].grant(bytes);
   }
 
-  async #pump(type: "out" | "err", stream: ReadableStream<Uint8Array>): Promise<void> {
+  async #pump(type: "out" | "err", stream: ReadEnd): Promise<void> {
     const { channel } = this.#session;
     const credit = this.#credit[type];
-    const reader = stream.getReader();
-    this.#readers.push(reader);
     for (;;) {
-      const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
-      if (done || value === undefined) return;
+      const value = await stream.read();
+      if (value === undefined) return;
       this.#onOutput();
       for (let at = 0; at < value.length && !this.#cut;) {
         const most = Math.min(value.length - at, MAX_BODY_BYTES, this.#allowance());

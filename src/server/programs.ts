@@ -1,8 +1,9 @@
 /** Which program a request means, where it runs and in what environment; what a key may run. */
 import { realpathSync } from "node:fs";
-import { homedir, userInfo } from "node:os";
+import { homedir } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { SockError } from "../errors.ts";
+import { thisUser } from "../os/user.ts";
 import type { Exec, ShellName } from "../protocol/exec-messages.ts";
 import { sameCommand } from "./rights.ts";
 import type { Session } from "./session.ts";
@@ -49,7 +50,7 @@ export function clientEnvironment(env: Readonly<Record<string, string>>): Readon
 
 /** Where a program runs: from the home of the user who serves. */
 export function folderOf(cwd: string | null, env: Readonly<Record<string, string>>): string {
-  const home = env["HOME"] ?? homedir();
+  const home = env["HOME"] ?? env["USERPROFILE"] ?? homedir();
   return cwd === null ? home : resolve(home, cwd);
 }
 
@@ -104,32 +105,21 @@ export function baseEnvironment(): Record<string, string> {
   }
   if (WINDOWS) return env;
   env["PATH"] ??= DEFAULT_PATH;
-  env["HOME"] ??= homedir();
-  const user = userName();
+  const user = thisUser();
+  env["HOME"] ??= user?.home ?? "/";
   if (user !== undefined) {
-    env["USER"] ??= user;
-    env["LOGNAME"] ??= user;
+    env["USER"] ??= user.name;
+    env["LOGNAME"] ??= user.name;
   }
   env["SHELL"] ??= loginShell();
   return env;
 }
 
-function userName(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    return undefined;
-  }
-}
-
 /** The shell of the user that serves. */
 export function loginShell(): string {
   if (WINDOWS) return process.env["COMSPEC"] ?? "cmd.exe";
-  try {
-    return userInfo().shell ?? "/bin/sh";
-  } catch {
-    return "/bin/sh";
-  }
+  const shell = thisUser()?.shell ?? "";
+  return shell === "" ? "/bin/sh" : shell;
 }
 
 function shellLine(shell: ShellName, words: readonly string[]): readonly string[] {
@@ -141,10 +131,23 @@ function shellLine(shell: ShellName, words: readonly string[]): readonly string[
   return [name, "-c", line];
 }
 
-/** What could have been meant by a program that was not found. */
-export function notFoundHint(name: string): string | undefined {
-  if (!WINDOWS) return undefined;
-  if (CMD_BUILTINS.has(name.toLowerCase()))
-    return `${name} is a command of cmd: sock shell HOST -c '${name} …'`;
-  return undefined;
+/** The same words as a line for the shell there. */
+export function notFoundHint(words: readonly string[]): string {
+  const [name = ""] = words;
+  if (!WINDOWS) return `a line for the shell there: sock shell HOST -c ${quoted(lineOf(words))}`;
+  const line = `sock shell HOST -c "${words.join(" ")}"`;
+  if (CMD_BUILTINS.has(name.toLowerCase())) return `${name} is a part of cmd and no program: ${line}`;
+  if (/\.(cmd|bat)$/i.test(name)) return `a batch file is run by cmd: ${line}`;
+  return `a line for the shell there: ${line}`;
+}
+
+/** One word alone was meant as a line already. */
+function lineOf(words: readonly string[]): string {
+  const [only] = words;
+  return words.length === 1 && only !== undefined ? only : words.map(quoted).join(" ");
+}
+
+/** As a POSIX shell takes it for one word. */
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_\-./:=@%+,]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -16,6 +16,7 @@ const DEFS = {
   on: { type: "enum", options: ["skip", "replace"], default: "replace" },
   sync: { type: "boolean", negativeDescription: "do not wait for the disk" },
   shell: { type: "boolean" },
+  "no-replace": { type: "boolean", alias: "R" },
 } as const satisfies ArgDefs;
 
 function read(line: string[], words = false) {
@@ -46,6 +47,13 @@ test("booleans, negated and counted", () => {
   expect(read(["web1", "--sync"]).values["sync"]).toBe(true);
   expect(read(["web1", "--sync", "--no-sync"]).values["sync"]).toBe(false);
   expect(read(["web1", "-vv", "-v"]).counts.get("verbose")).toBe(3);
+});
+
+test("a boolean whose own name begins with no-", () => {
+  expect(read(["web1"]).values["no-replace"]).toBe(false);
+  expect(read(["web1", "--no-replace"]).values["no-replace"]).toBe(true);
+  expect(read(["web1", "-R"]).values["no-replace"]).toBe(true);
+  expect(refusal(["web1", "--no-no-replace"]).code).toBe("usage");
 });
 
 test("kinds and defaults", () => {

@@ -31,11 +31,13 @@ export async function scriptedClient(join: string, run = "0123456789abcdef".repe
   return peer;
 }
 
+const CAPS: readonly string[] = ["put", "get", "ls", "echo"];
+
 /** What a server says first. */
 export const GREETING: Header = {
   ...hello,
   name: "scripted",
-  caps: ["put", "get", "ls", "echo"],
+  caps: CAPS,
   encoding: null,
   limits: { header: 65_536, body: 1_048_576 },
   key: "ci",
@@ -44,7 +46,8 @@ export const GREETING: Header = {
 /** A server that answers each client's first request with `script`; `join` is the direct code for it. */
 export function scriptedServer(
   script: (peer: Peer, request: Header) => Promise<void> | void,
-  greet: (peer: Peer) => void = (peer) => peer.send(GREETING),
+  /** What a key may do there, or another greeting altogether. */
+  opening: readonly string[] | ((peer: Peer) => void) = CAPS,
 ): { readonly join: string } & Disposable {
   const identity = newIdentity();
   const known = newIdentity();
@@ -53,7 +56,8 @@ export function scriptedServer(
   const talk = async (peer: Peer): Promise<void> => {
     if ((await peer.next())?.type !== "hello") return;
     peer.channel.open();
-    greet(peer);
+    if (typeof opening === "function") opening(peer);
+    else peer.send({ ...GREETING, caps: opening });
     const request = await peer.next();
     if (request !== undefined) await script(peer, request);
   };

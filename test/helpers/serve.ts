@@ -8,6 +8,8 @@ export interface ServeOptions {
   home?: string;
   cwd?: string;
   env?: Record<string, string>;
+  /** What a shell does first: `ulimit -n 256`. */
+  limit?: string;
   /** Each for `--listen`; a free port of 127.0.0.1 where left out. */
   listen?: readonly string[];
 }
@@ -30,7 +32,9 @@ export async function serve(options: ServeOptions = {}): Promise<Serving> {
   const own = options.home === undefined ? await temporaryFolder() : undefined;
   const home = options.home ?? own?.path ?? "";
   const listen = (options.listen ?? ["127.0.0.1:0"]).flatMap((where) => ["--listen", where]);
-  const child = Bun.spawn([SOCK, "serve", ...(options.args ?? []), "--json", ...listen], {
+  const argv = [SOCK, "serve", ...(options.args ?? []), "--json", ...listen];
+  const limited = ["sh", "-c", `${options.limit ?? ""}; exec "$@"`, "sh", ...argv];
+  const child = Bun.spawn(options.limit === undefined ? argv : limited, {
     cwd: options.cwd ?? home,
     env: childEnv(home, options.env),
     stdin: "ignore",

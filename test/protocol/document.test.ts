@@ -7,6 +7,7 @@ import { createDigester } from "../../src/files/digest.ts";
 import { CAPABILITIES } from "../../src/protocol/capabilities.ts";
 import * as constants from "../../src/protocol/constants.ts";
 import { encodeJoinCode } from "../../src/protocol/join-code.ts";
+import { SHELLS, SIGNALS } from "../../src/protocol/exec-messages.ts";
 import { ACTIONS, COMPRESS, DIGESTS, LINKS, ON_EXISTS } from "../../src/protocol/file-messages.ts";
 import { type ClientMessage, type ServerMessage } from "../../src/protocol/messages.ts";
 import { encodeServeSecret } from "../../src/protocol/serve-secret.ts";
@@ -34,6 +35,19 @@ const client: Record<ClientMessage["type"], true> = {
   from: true,
   stop: true,
   done: true,
+  exec: true,
+  words: true,
+  in: true,
+  in_end: true,
+  credit: true,
+  signal: true,
+  terminal: true,
+  attach: true,
+  bytes: true,
+  ack: true,
+  resize: true,
+  leave: true,
+  terminals: true,
 };
 const server: Record<ServerMessage["type"], true> = {
   hello: true,
@@ -57,6 +71,18 @@ const server: Record<ServerMessage["type"], true> = {
   missed: true,
   result: true,
   item: true,
+  begun: true,
+  out: true,
+  err: true,
+  in_end: true,
+  credit: true,
+  exit: true,
+  attached: true,
+  bytes: true,
+  ack: true,
+  terminal_item: true,
+  listed: true,
+  over: true,
   closing: true,
 };
 
@@ -112,7 +138,16 @@ describe("messages", () => {
 });
 
 test("every word that a field can have is named", () => {
-  for (const word of [...DIGESTS, ...ON_EXISTS, ...ACTIONS, ...LINKS, ...COMPRESS, ...CAPABILITIES])
+  for (const word of [
+    ...DIGESTS,
+    ...ON_EXISTS,
+    ...ACTIONS,
+    ...LINKS,
+    ...COMPRESS,
+    ...CAPABILITIES,
+    ...SHELLS,
+    ...SIGNALS,
+  ])
     expect(document).toContain(`\`${word}\``);
 });
 

@@ -1,11 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { SockError } from "../../src/errors.ts";
 import {
+  MAX_ARGV_BYTES,
   MAX_BODY_BYTES,
+  MAX_ENV,
+  MAX_ENV_TEXT,
   MAX_ERROR_TEXT,
   MAX_GET_PATHS,
   MAX_LINK_TARGET_BYTES,
   MAX_PATH_BYTES,
+  MAX_TERMINAL_NAME,
+  MAX_TERMINAL_SIDE,
+  STREAM_CREDIT,
 } from "../../src/protocol/constants.ts";
 import { encodeHeader, type Header, type Json } from "../../src/protocol/frame.ts";
 import { parseHeader, requireHeader } from "../../src/protocol/json.ts";
@@ -53,6 +59,8 @@ const OPTIONAL: { readonly [type: string]: readonly string[] } = {
   entry: ["source", "again", "resume"],
   ls: ["recursive", "self"],
   item: ["error", "target", "target64"],
+  exec: ["with"],
+  attach: ["id", "at"],
 };
 
 function isOptional(sample: Header, key: string): boolean {
@@ -101,14 +109,22 @@ for (const [side, parse, samples] of sides) {
   });
 }
 
+const OF_SERVER =
+  "enrolled ready source result item closing begun out err exit attached terminal_item listed over";
+const OF_CLIENT = "enrol put get ls finish exec words in signal terminal attach resize leave terminals";
+
 test("neither side's own messages are taken from the other", () => {
-  for (const type of ["enrolled", "ready", "source", "result", "item", "closing"]) {
+  for (const type of OF_SERVER.split(" ")) {
     expect(code(() => parseClientMessage(changed(type, {}, serverSamples)))).toBe("protocol");
   }
-  for (const type of ["enrol", "put", "get", "ls", "finish"]) {
+  for (const type of OF_CLIENT.split(" ")) {
     expect(code(() => parseServerMessage(changed(type, {})))).toBe("protocol");
   }
 });
+
+function variables(count: number): { readonly [name: string]: string } {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`V${index}`, ""]));
+}
 
 describe("ranges", () => {
   const word = "w".repeat(64);
@@ -237,6 +253,56 @@ describe("ranges", () => {
     ["data", { size: MAX_BODY_BYTES + 1 }, "protocol"],
     ["proof", { size: MAX_BODY_BYTES }, "none"],
     ["proof", { size: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["exec", { bytes: 0 }, "protocol"],
+    ["exec", { bytes: MAX_ARGV_BYTES }, "none"],
+    ["exec", { bytes: MAX_ARGV_BYTES + 1 }, "protocol"],
+    ["exec", { with: "zsh" }, "protocol"],
+    ["exec", { cwd: "a".repeat(MAX_PATH_BYTES + 1) }, "protocol"],
+    ["exec", { env: [] }, "protocol"],
+    ["exec", { env: { "A B": "" } }, "protocol"],
+    ["exec", { env: { "": "" } }, "protocol"],
+    ["exec", { env: { "A=B": "" } }, "protocol"],
+    ["exec", { env: { "1A": "" } }, "protocol"],
+    ["exec", { env: { A: "a\0b" } }, "protocol"],
+    ["exec", { env: { A: 1 } }, "protocol"],
+    ["exec", { env: { A: "=\n 你" } }, "none"],
+    ["exec", { env: { A: "a".repeat(MAX_ENV_TEXT) } }, "none"],
+    ["exec", { env: { A: "a".repeat(MAX_ENV_TEXT + 1) } }, "protocol"],
+    ["exec", { env: variables(MAX_ENV) }, "none"],
+    ["exec", { env: variables(MAX_ENV + 1) }, "protocol"],
+    ["exec", { stdin: 1 }, "protocol"],
+    ["exec", { detach: null }, "protocol"],
+    ["exec", { max_output: -1 }, "protocol"],
+    ["exec", { max_output: null }, "none"],
+    ["words", { size: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["in", { size: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["credit", { stream: "stdout" }, "protocol"],
+    ["credit", { bytes: 0 }, "protocol"],
+    ["credit", { bytes: STREAM_CREDIT }, "none"],
+    ["credit", { bytes: STREAM_CREDIT + 1 }, "protocol"],
+    ["signal", { name: "SIGSTOP" }, "protocol"],
+    ["signal", { name: "sigint" }, "protocol"],
+    ["signal", { name: "SIGKILL" }, "none"],
+    ["terminal", { name: "a".repeat(MAX_TERMINAL_NAME) }, "none"],
+    ["terminal", { name: "a".repeat(MAX_TERMINAL_NAME + 1) }, "protocol"],
+    ["terminal", { name: "" }, "protocol"],
+    ["terminal", { name: "-a" }, "protocol"],
+    ["terminal", { name: "a b" }, "protocol"],
+    ["terminal", { name: "a\n" }, "protocol"],
+    ["terminal", { cols: 0 }, "protocol"],
+    ["terminal", { rows: 0 }, "protocol"],
+    ["terminal", { cols: MAX_TERMINAL_SIDE }, "none"],
+    ["terminal", { rows: MAX_TERMINAL_SIDE + 1 }, "protocol"],
+    ["terminal", { env: { "A B": "" } }, "protocol"],
+    ["attach", { id: "0".repeat(31) }, "protocol"],
+    ["attach", { id: "A".repeat(32) }, "protocol"],
+    ["attach", { at: -1 }, "protocol"],
+    ["bytes", { at: -1 }, "protocol"],
+    ["bytes", { size: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["ack", { at: -1 }, "protocol"],
+    ["resize", { cols: 0 }, "protocol"],
+    ["resize", { rows: MAX_TERMINAL_SIDE + 1 }, "protocol"],
+    ["leave", { end: 1 }, "protocol"],
     ["proof", { entry: -1 }, "protocol"],
     ["want", { have: -1 }, "protocol"],
     ["want", { have: Number.MAX_SAFE_INTEGER }, "none"],
