@@ -103,15 +103,18 @@ export class RemoteTerminal {
 
   /** Keys for it; resolves when there is room for more. */
   async input(bytes: Uint8Array): Promise<void> {
-    const piece = bytes.slice();
-    const at = this.#keysFrom + this.#keysBytes;
-    this.#keys.push(piece);
-    this.#keysBytes += piece.length;
-    this.#send(at, piece);
-    while (this.#keysBytes >= TERMINAL_UNACKED) {
-      await new Promise<void>((resolve) => {
-        this.#room = resolve;
-      });
+    for (let from = 0; from < bytes.length;) {
+      while (this.#keysBytes >= TERMINAL_UNACKED) {
+        await new Promise<void>((resolve) => {
+          this.#room = resolve;
+        });
+      }
+      const piece = bytes.slice(from, from + TERMINAL_UNACKED - this.#keysBytes);
+      const at = this.#keysFrom + this.#keysBytes;
+      this.#keys.push(piece);
+      this.#keysBytes += piece.length;
+      from += piece.length;
+      this.#send(at, piece);
     }
   }
 

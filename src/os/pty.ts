@@ -3,7 +3,8 @@ import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
 import { type ChildOptions, type Ended, endOf, spawnFailure, withProgram } from "./child.ts";
 import { flow } from "./native.ts";
-import { endSession, signalGroup } from "./session-processes.ts";
+import { PtyInput } from "./pty-input.ts";
+import { endSession } from "./session-processes.ts";
 
 export interface PtyOptions extends Omit<ChildOptions, "stdin"> {
   readonly cols: number;
@@ -11,8 +12,8 @@ export interface PtyOptions extends Omit<ChildOptions, "stdin"> {
   /** Name that the program is called by, `-bash` for a login shell. */
   readonly calledAs: string;
   onData(bytes: Uint8Array): void;
-  /** What was written has been taken. */
-  onDrain(): void;
+  /** So many bytes of what was written are the terminal's now; it holds few. */
+  onTaken(bytes: number): void;
 }
 
 export class Pty {
@@ -20,13 +21,24 @@ export class Pty {
   /** Resolves when the program has ended and all of its output was given to `onData`. */
   readonly ended: Promise<Ended>;
   readonly #terminal: Bun.Terminal;
+  readonly #input: PtyInput;
   /** The program's side, by which its output is stopped; undefined where that can't be done. */
   #slave: number | undefined;
   #held = false;
+  #size: { cols: number; rows: number };
+  #redrawing: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(child: Bun.Subprocess, terminal: Bun.Terminal, closed: Promise<void>) {
+  private constructor(
+    child: Bun.Subprocess,
+    terminal: Bun.Terminal,
+    input: PtyInput,
+    size: { cols: number; rows: number },
+    closed: Promise<void>,
+  ) {
     this.pid = child.pid;
     this.#terminal = terminal;
+    this.#input = input;
+    this.#size = size;
     this.#slave = openSlave(child.pid);
     this.ended = this.#end(child, closed);
   }
@@ -36,6 +48,11 @@ export class Pty {
     const { cwd, env, cols, rows, calledAs } = options;
     const argv = withProgram(options);
     const closed = Promise.withResolvers<void>();
+    let terminal: Bun.Terminal | undefined;
+    const input = new PtyInput(
+      (bytes) => void (terminal?.closed === false && terminal.write(bytes)),
+      (bytes) => options.onTaken(bytes),
+    );
     try {
       const child = Bun.spawn(argv, {
         argv0: calledAs,
@@ -46,23 +63,36 @@ export class Pty {
           rows,
           name: env["TERM"] ?? "xterm-256color",
           data: (_terminal, bytes) => options.onData(bytes),
-          drain: () => options.onDrain(),
+          drain: () => input.drained(),
           exit: () => closed.resolve(),
         },
       });
-      if (child.terminal === undefined) throw new SockError("failed", "this machine has no terminals");
-      return new Pty(child, child.terminal, closed.promise);
+      ({ terminal } = child);
+      if (terminal === undefined) throw new SockError("failed", "this machine has no terminals");
+      return new Pty(child, terminal, input, { cols, rows }, closed.promise);
     } catch (thrown) {
       if (thrown instanceof SockError) throw thrown;
       throw spawnFailure(thrown, options.argv[0] ?? "");
     }
   }
 
+  /** Bytes that wait because the program does not read. */
+  get waiting(): number {
+    return this.#input.waiting;
+  }
+
   write(bytes: Uint8Array): void {
-    if (!this.#terminal.closed) this.#terminal.write(bytes);
+    this.#input.push(bytes);
+  }
+
+  /** What waits is forgotten; returns how much that is. */
+  dropInput(): number {
+    return this.#input.clear();
   }
 
   resize(cols: number, rows: number): void {
+    clearTimeout(this.#redrawing);
+    this.#size = { cols, rows };
     if (!this.#terminal.closed) this.#terminal.resize(cols, rows);
   }
 
@@ -73,9 +103,12 @@ export class Pty {
     flow(this.#slave, held);
   }
 
-  /** Asks the programs in it to draw anew, as after a change of its size. */
+  /** Has the program draw anew, by another size for a moment: who looks at the screen is not always the shell. */
   redraw(): void {
-    signalGroup(this.pid, "SIGWINCH");
+    const { cols, rows } = this.#size;
+    this.resize(cols, rows > 1 ? rows - 1 : rows + 1);
+    this.#size = { cols, rows };
+    this.#redrawing = setTimeout(() => this.resize(cols, rows), REDRAW_MS);
   }
 
   async hangUp(): Promise<void> {
@@ -85,6 +118,8 @@ export class Pty {
 
   async #end(child: Bun.Subprocess, closed: Promise<void>): Promise<Ended> {
     const ended = await endOf(child);
+    clearTimeout(this.#redrawing);
+    this.#input.clear();
     // our own hold on it would keep it open
     if (this.#slave !== undefined) {
       if (this.#held) flow(this.#slave, false);
@@ -101,6 +136,8 @@ export class Pty {
   }
 }
 
+/** So long the other size lasts, ms: less(1) compares the size when it comes to it. */
+const REDRAW_MS = 100;
 /** After the end of the program its output may come for so long, ms. */
 const AFTER_END_MS = 300;
 

@@ -85,6 +85,7 @@ class Viewing implements Viewer {
   async run(): Promise<string> {
     const { channel } = this.#session;
     const terminal = this.#terminal;
+    if (this.#redraws) terminal.beginAnew();
     const { id, name, taken } = terminal;
     if (this.#at > terminal.from) terminal.used(this.#at);
     channel.send({ type: "attached", id, name, at: this.#at, taken });

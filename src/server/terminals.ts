@@ -124,9 +124,9 @@ export class RemoteTerminal {
   /** Offset of the first byte that is kept, and of the next one that comes. */
   #keptFrom = 0;
   #end = 0;
-  /** Input bytes so far. */
+  /** Input bytes that have come, and those that the program's side has taken. */
+  #received = 0;
   #taken = 0;
-  #written = 0;
   #viewer: Viewer | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
 
@@ -146,7 +146,7 @@ export class RemoteTerminal {
       cols,
       rows,
       onData: (bytes) => this.#output(bytes),
-      onDrain: () => this.#drained(),
+      onTaken: (bytes) => this.#inputTaken(bytes),
     });
     this.#watch().catch(() => undefined);
   }
@@ -155,12 +155,15 @@ export class RemoteTerminal {
     return this.#viewer !== undefined;
   }
 
-  /** Offset of the oldest output that can still be sent, of the next that comes, and input bytes that were taken. */
+  /** Offset of the oldest output that can still be sent, of the next that comes; input bytes that came and were taken. */
   get from(): number {
     return this.#keptFrom;
   }
   get end(): number {
     return this.#end;
+  }
+  get received(): number {
+    return this.#received;
   }
   get taken(): number {
     return this.#taken;
@@ -183,6 +186,11 @@ export class RemoteTerminal {
     else this.#linger = setTimeout(() => void this.hangUp().catch(() => undefined), this.#lingerMs);
   }
 
+  /** For a client that has seen nothing of it: keys of the one before that nothing has read are forgotten. */
+  beginAnew(): void {
+    this.#taken += this.#pty.dropInput();
+  }
+
   redraw(): void {
     this.#pty.redraw();
   }
@@ -191,16 +199,18 @@ export class RemoteTerminal {
     this.#pty.resize(cols, rows);
   }
 
-  /** Keys from offset `at` on; those that came before are left out. Throws `protocol` for a gap. */
+  /**
+   * Keys from offset `at` on; those that came before are left out. Throws `protocol` for a gap, and for more than the
+   * program has room for.
+   */
   input(at: number, bytes: Uint8Array): void {
-    if (at > this.#taken) throw new SockError("protocol", "input is missing");
-    const fresh = bytes.subarray(Math.min(bytes.length, this.#taken - at));
-    if (fresh.length === 0) return;
-    this.#taken += fresh.length;
+    if (at > this.#received) throw new SockError("protocol", "input is missing");
+    const fresh = bytes.subarray(Math.min(bytes.length, this.#received - at));
+    if (this.#pty.waiting + fresh.length > TERMINAL_UNACKED) {
+      throw new SockError("protocol", "more input than the terminal takes");
+    }
+    this.#received += fresh.length;
     this.#pty.write(fresh.slice());
-    this.#written += fresh.length;
-    // short input is taken at once; Bun says nothing of it
-    if (fresh.length <= 4096) this.#drained();
   }
 
   /** Output from offset `at` on, at most `most` bytes; empty where there is none yet. */
@@ -242,8 +252,9 @@ export class RemoteTerminal {
     this.#viewer?.wake();
   }
 
-  #drained(): void {
-    this.#viewer?.taken(this.#written);
+  #inputTaken(bytes: number): void {
+    this.#taken += bytes;
+    this.#viewer?.taken(this.#taken);
   }
 
   async #watch(): Promise<void> {

@@ -13,6 +13,7 @@ import {
   shell,
   shellServer,
   startShell,
+  writtenBy,
 } from "../helpers/shell.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
@@ -158,18 +159,18 @@ describe("the reader here", () => {
     await using server = await shellServer();
     await using reader = await unread(server, ["-n", "--", "yes"]);
     const stands = async (): Promise<boolean> => {
-      const before = writtenBy("yes", server.process.pid) ?? 0;
+      const before = writtenByChild("yes", server.process.pid) ?? 0;
       await Bun.sleep(200);
-      return before > MIB && writtenBy("yes", server.process.pid) === before;
+      return before > MIB && writtenByChild("yes", server.process.pid) === before;
     };
     await until(stands, "yes to stand still");
     // the credit, and what pipes and sockets hold
-    expect(writtenBy("yes", server.process.pid)).toBeLessThan(8 * MIB);
+    expect(writtenByChild("yes", server.process.pid)).toBeLessThan(8 * MIB);
     expect(residentMiB(server.process.pid)).toBeLessThan(200);
     expect(residentMiB(reader.child.pid)).toBeLessThan(200);
     const started = performance.now();
     reader.child.kill("SIGINT");
-    await until(() => writtenBy("yes", server.process.pid) === undefined, "the end of yes");
+    await until(() => writtenByChild("yes", server.process.pid) === undefined, "the end of yes");
     expect(performance.now() - started).toBeLessThan(1000);
     // its status waits for what was written to be read
     await until(() => reader.read() === "", "the end of the output");
@@ -289,12 +290,7 @@ async function unread(server: Serving, args: readonly string[]) {
 }
 
 /** Bytes that a child of the server has written; undefined where there is no such child. */
-function writtenBy(name: string, parent: number): number | undefined {
-  for (const pid of childrenOf(parent)) {
-    const found = processOf(pid);
-    if (found?.name === name && found.state !== "Z") {
-      return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
-    }
-  }
-  return undefined;
+function writtenByChild(name: string, parent: number): number | undefined {
+  const pid = childrenOf(parent).find((each) => processOf(each)?.name === name && isAlive(each));
+  return pid === undefined ? undefined : writtenBy(pid);
 }

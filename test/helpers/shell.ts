@@ -88,6 +88,26 @@ export function residentMiB(pid: number): number {
   return Number(found?.[1] ?? 0) / 1024;
 }
 
+/** Bytes that a process has written so far. */
+export function writtenBy(pid: number): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
+}
+
+/** The `sock shell` that talks to this server by its own code. */
+export function clientOf(server: { readonly join: string }): number {
+  const [pid] = processesWith("\0shell").filter((found) => environmentOf(found).includes(server.join));
+  if (pid === undefined) throw new Error("no client runs");
+  return pid;
+}
+
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
 export function openDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
