@@ -77,6 +77,13 @@ export default defineVerb({
         `sock get ${swapped} ${target} fetches it`,
       );
     }
+    if (swapped !== undefined) {
+      throw new SockError(
+        "usage",
+        `${JSON.stringify(swapped)} is on a server, and put sends what is here`,
+        "from one server to another: get it first, then put it",
+      );
+    }
     const remote = remoteTarget(target);
     const host = resolveHost(remote.host, context.env);
     const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
@@ -133,7 +140,7 @@ export default defineVerb({
     } finally {
       progress.done();
       receipt?.close();
-      tally.finish(host.name, `${host.name}:${remote.path}`, ended);
+      tally.finish(host.name, `${host.name}:${remote.path}`, ended, progress.there);
     }
     tally.check();
   },

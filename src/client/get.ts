@@ -98,6 +98,8 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const tell = (one: Outcome): void => {
     // a break is no outcome: it is tried again
     if (channel.failure !== undefined) return;
+    // why the whole of it can't be placed was told once
+    if (one.error !== undefined && asked.some(({ landing: place }) => place === one.error)) return;
     if (one.action === "failed") isFailureKnown = true;
     options.onOutcome?.(one);
   };

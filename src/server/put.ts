@@ -55,8 +55,11 @@ class PutConversation {
     const { context, grant, run } = session;
     const place = context.shares.place(grant, request.to);
     if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
-    if (request.atomic !== true) return new PutConversation(session, request, place, undefined);
     const { segments, into } = parseDestination(place.path);
+    if (request.atomic !== true) {
+      if (into) mustNotBeFile(place, segments);
+      return new PutConversation(session, request, place, undefined);
+    }
     if (!into || context.rails.onExists(request.on_exists) !== "replace") {
       throw new SockError("policy", "only a folder that is replaced can change as one", "leave --atomic out");
     }
@@ -229,6 +232,21 @@ class PutConversation {
     const what = `${this.#request.to || "."}  ${files} files${more}`;
     this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
   }
+}
+
+/** A file where a folder is to be: one refusal, instead of one for each file. Other obstacles each file meets itself. */
+function mustNotBeFile({ root, prefix }: Place, segments: readonly Name[]): void {
+  let kind: string;
+  try {
+    ({ kind } = root.statEntry(segments));
+  } catch {
+    return;
+  }
+  if (kind === "folder") return;
+  throw new SockError(
+    "not-folder",
+    `${prefix}${showPath(segments)}: is a file, and what comes goes into a folder`,
+  );
 }
 
 /** What would be replaced as one; undefined where nothing is there. Throws what is in the way. */
