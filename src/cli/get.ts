@@ -34,7 +34,7 @@ export default defineVerb({
       { line: "sock get web1:dir.tar - | tar x", does: "writes it to stdout" },
     ],
     more: [
-      "A DEST that ends in / , or for a file is a folder, is a folder to fetch into; any other is the new name. PATH/ means what is in PATH.",
+      "A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
     ],
   },
   args: {
