@@ -26,9 +26,12 @@ export class Receipt {
   /** Throws what the system throws, before anything is transferred. An older receipt stays until there is a new line. */
   constructor(path: string) {
     this.#path = path;
-    this.#isNew = !fs.existsSync(path);
+    const { O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
+    const made = attempt(() => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o666));
+    // only what was made here is ever taken away again: a link like /dev/stdout is not ours
+    this.#isNew = made !== undefined;
     try {
-      this.#fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT, 0o666);
+      this.#fd = made ?? fs.openSync(path, O_WRONLY | O_CREAT, 0o666);
     } catch (thrown) {
       throw fsFailure(thrown, path);
     }
@@ -97,4 +100,12 @@ export function receiptOf(given: {
   if (given["dry-run"])
     throw new SockError("usage", "--receipt names what was moved, and --dry-run moves nothing");
   return new Receipt(given.receipt);
+}
+
+function attempt(open: () => number): number | undefined {
+  try {
+    return open();
+  } catch {
+    return undefined;
+  }
 }

@@ -98,8 +98,8 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const tell = (one: Outcome): void => {
     // a break is no outcome: it is tried again
     if (channel.failure !== undefined) return;
-    // why the whole of it can't be placed was told once
-    if (one.error !== undefined && asked.some(({ landing: place }) => place === one.error)) return;
+    // what has no place here was told of once, for all that is in it
+    if (asked.some(({ landing }) => landing === one.error)) return;
     if (one.action === "failed") isFailureKnown = true;
     options.onOutcome?.(one);
   };
