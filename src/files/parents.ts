@@ -8,12 +8,20 @@ import type { Root } from "./root.ts";
 /** A folder that was in its place is taken to be there still for so long, ms: no look is closer to the write than that. */
 const STILL_MS = 5;
 
+/** Grows when a folder of ours has changed names with another: nothing held from before is taken to be in its place. */
+let moves = 0;
+
+export function foldersMoved(): void {
+  moves += 1;
+}
+
 /** What is asked of a root here. */
 type Opens = Pick<Root, "openFolder" | "top">;
 
 export class Parents {
   readonly #root: Opens;
   #checked = 0;
+  #moves = 0;
   #segments: Segments = [];
   #folder: Folder | undefined;
 
@@ -36,7 +44,7 @@ export class Parents {
     this.close();
     const folder = this.#root.openFolder(segments, { create });
     this.#folder = folder;
-    this.#checked = performance.now();
+    this.#looked();
     this.#segments = segments;
     return folder;
   }
@@ -46,12 +54,21 @@ export class Parents {
     this.#folder = undefined;
   }
 
+  #looked(): void {
+    this.#checked = performance.now();
+    this.#moves = moves;
+  }
+
   #isInPlace(held: Folder): boolean {
-    const now = performance.now();
-    if (now - this.#checked < STILL_MS) return true;
-    this.#checked = now;
-    const there = this.#root.top.statBelow(this.#segments);
-    return there !== undefined && sameFile(there, held);
+    if (this.#moves === moves && performance.now() - this.#checked < STILL_MS) return true;
+    this.#looked();
+    try {
+      const there = this.#root.top.statBelow(this.#segments);
+      return there !== undefined && sameFile(there, held);
+    } catch {
+      // longer than one call takes: name by name the way is found, or what is in it
+      return false;
+    }
   }
 }
 

@@ -110,7 +110,8 @@ class PutConversation {
     const { channel } = this.#session;
     try {
       channel.pack(this.#session.packs && this.#request.compress !== "never" ? "auto" : "never");
-      channel.send({ type: "ready", fresh: this.#fresh() });
+      const kept = this.#staged?.kept === true ? { kept: true } : {};
+      channel.send({ type: "ready", fresh: this.#fresh(), ...kept });
       for (;;) {
         const { message, frame } = await this.#session.next();
         switch (message.type) {

@@ -1,0 +1,48 @@
+/** `put --atomic` whose connection breaks in the middle: what was sent before is still there, or nothing changes. */
+import { expect, test } from "bun:test";
+import { type Pair, pairWithLine, plant } from "../helpers/pair.ts";
+import type { Relay } from "../helpers/relay.ts";
+import { sock } from "../helpers/run.ts";
+import { treeOf } from "../helpers/tree.ts";
+import { until } from "../helpers/until.ts";
+
+async function halfWay(ends: Pair & { readonly relay: Relay }) {
+  plant(ends.here("v"), { a: "new", "m/large": Buffer.alloc(20_000_000, "n") });
+  plant(ends.root("www"), { a: "old" });
+  ends.relay.faults.up.rate = 10_000_000;
+  const child = await ends.start("put", "--atomic", "v", ":www", "--compress", "never", "--retry", "20s");
+  await until(() => ends.relay.bytes.up > 5_000_000, "a quarter of it");
+  ends.relay.faults.up.rate = Infinity;
+  return child;
+}
+
+test("it goes on with what was sent before", async () => {
+  await using ends = await pairWithLine();
+  const child = await halfWay(ends);
+  ends.relay.cutAll();
+  expect(await child.ended()).toBe(0);
+  expect(treeOf(ends.root("www"))).toEqual(treeOf(ends.here("v")));
+}, 20_000);
+
+test("another put of the folder in between: nothing of the first is published, and it says so", async () => {
+  await using ends = await pairWithLine();
+  plant(ends.here("w"), { z: "another" });
+  const child = await halfWay(ends);
+  for (const faults of [ends.relay.faults.up, ends.relay.faults.down]) faults.stalled = true;
+  ends.relay.cutAll();
+  // past the line, on which nothing comes through now
+  const env = { SOCK_JOIN: ends.server.join };
+  const other = await sock(["put", "--atomic", "w", ":www"], {
+    cwd: ends.here(),
+    home: ends.base("home"),
+    env,
+  });
+  expect(other).toMatchObject({ status: 0 });
+  const after = treeOf(ends.root("www"));
+  for (const faults of [ends.relay.faults.up, ends.relay.faults.down]) faults.stalled = false;
+  const status = await child.ended();
+  expect(treeOf(ends.root("www"))).toEqual(after);
+  expect([status, child.stderr()]).toEqual([1, expect.stringContaining("changed nothing")]);
+  expect(await ends.run("put", "--atomic", "v", ":www")).toMatchObject({ status: 0 });
+  expect(treeOf(ends.root("www"))).toEqual({ ...treeOf(ends.here("v")), z: expect.any(String) });
+}, 20_000);
