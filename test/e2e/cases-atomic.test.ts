@@ -1,6 +1,7 @@
 /** `put --atomic` whose connection breaks in the middle: what was sent before is still there, or nothing changes. */
 import { expect, test } from "bun:test";
-import { type Pair, pairWithLine, plant } from "../helpers/pair.ts";
+import { renameSync } from "node:fs";
+import { pair, type Pair, pairWithLine, plant } from "../helpers/pair.ts";
 import type { Relay } from "../helpers/relay.ts";
 import { sock } from "../helpers/run.ts";
 import { treeOf } from "../helpers/tree.ts";
@@ -46,3 +47,21 @@ test("another put of the folder in between: nothing of the first is published, a
   expect(await ends.run("put", "--atomic", "v", ":www")).toMatchObject({ status: 0 });
   expect(treeOf(ends.root("www"))).toEqual({ ...treeOf(ends.here("v")), z: expect.any(String) });
 }, 20_000);
+
+test("a key whose scope is the folder goes on in the new one, and after it was gone for a while", async () => {
+  await using ends = await pair();
+  plant(ends.here(), { "v/a": "new", one: "1", two: "2" });
+  plant(ends.root("www"), { a: "the old one" });
+  const invite = ["invite", "--direct", "--name", "scoped", "--scope", "www", "--allow", "put,get,ls"];
+  const code = await sock(invite, { home: ends.base("state") });
+  const env = { SOCK_JOIN: code.stdout.trim() };
+  const scoped = (...args: string[]) => sock(args, { env, home: ends.base("home"), cwd: ends.here() });
+  expect(await scoped("put", "one", ":")).toMatchObject({ status: 0 });
+  expect(await ends.run("put", "--atomic", "v", ":www")).toMatchObject({ status: 0 });
+  expect(await scoped("put", "two", ":")).toMatchObject({ status: 0 });
+  expect(await scoped("get", ":a", "-")).toMatchObject({ status: 0, stdout: "new" });
+  expect(Object.keys(treeOf(ends.root("www"))).sort()).toEqual(["a", "one", "two"]);
+  renameSync(ends.root("www"), ends.base("away"));
+  plant(ends.root("www"), { a: "another" });
+  expect(await scoped("get", ":a", "-")).toMatchObject({ status: 0, stdout: "another" });
+});
