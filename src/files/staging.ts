@@ -15,7 +15,13 @@ import { Folder, O_NOFOLLOW } from "./folder.ts";
 import { setPathMtime } from "./metadata.ts";
 import { type Name, type Segments, showPath } from "./names.ts";
 import { foldersMoved } from "./parents.ts";
-import { openPartialFolder, partialId, removeEmptyPartialFolder, STAGED_PREFIX } from "./partials.ts";
+import {
+  openPartialFolder,
+  partialId,
+  removeEmptyPartialFolder,
+  RUN_SUFFIX,
+  STAGED_PREFIX,
+} from "./partials.ts";
 import { removeTree } from "./remove-tree.ts";
 import { Root } from "./root.ts";
 import { walk } from "./walk.ts";
@@ -193,14 +199,15 @@ function realSegments(root: Root, segments: Segments): Segments {
   }
   try {
     const path = relative(root.top.realPath(), folder.realPath());
-    return path === "" ? segments : path.split(/[/\\]/);
+    const real = path === "" ? segments : path.split(/[/\\]/);
+    // a name that is no text comes out as another
+    const there = root.top.statBelow(real);
+    if (there !== undefined && sameFile(there, folder)) return real;
+    throw new SockError("bad-name", `${root.show(segments)}: leads through a link to a name that is no text`);
   } finally {
     folder.close();
   }
 }
-
-/** Beside a staging folder, a file of this name holds the run that it belongs to. */
-const RUN_SUFFIX = ".run";
 
 /**
  * The staging folder of that name, ours alone as long as the descriptor is open; empty, unless this run has begun it (`kept`).

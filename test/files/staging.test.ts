@@ -51,6 +51,15 @@ describe("a folder that changes as one", () => {
   });
 });
 
+test.if(process.platform === "linux")("behind a link to a name that is no text nothing is made", async () => {
+  using ground = new Playground();
+  const real = Buffer.concat([Buffer.from(ground.path("www-")), Buffer.of(0xb0, 0xa1)]);
+  fs.mkdirSync(real);
+  fs.symlinkSync(real, ground.path("www"));
+  expect(await outcome(() => StagedTree.begin(ground.root(), ["www"], OWNER))).toBe("bad-name");
+  expect(fs.readdirSync(ground.dir).length).toBe(2);
+});
+
 test("a folder whose path is longer than one call takes is held, too", () => {
   using ground = new Playground();
   const root = ground.root();
