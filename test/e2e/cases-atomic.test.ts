@@ -25,6 +25,16 @@ test("it goes on with what was sent before", async () => {
   expect(treeOf(ends.root("www"))).toEqual(treeOf(ends.here("v")));
 }, 20_000);
 
+test("it takes over from its own connection, which the server still takes for a living one", async () => {
+  await using ends = await pairWithLine();
+  const child = await halfWay(ends);
+  const cut = performance.now();
+  ends.relay.abandonAll();
+  expect(await child.ended()).toBe(0);
+  expect(performance.now() - cut).toBeLessThan(8_000);
+  expect(treeOf(ends.root("www"))).toEqual(treeOf(ends.here("v")));
+}, 30_000);
+
 test("another put of the folder in between: nothing of the first is published, and it says so", async () => {
   await using ends = await pairWithLine();
   plant(ends.here("w"), { z: "another" });
