@@ -1,6 +1,6 @@
 /** The folder of the file before: of many small files most are in the same one, and opening it costs more than a file. */
 import { SockError } from "../errors.ts";
-import { sameFile } from "./entry.ts";
+import { type FileId, sameFile } from "./entry.ts";
 import { Folder } from "./folder.ts";
 import { type Segments, sameName } from "./names.ts";
 import type { Root } from "./root.ts";
@@ -18,6 +18,12 @@ export function foldersMoved(): void {
 /** What is asked of a root here. */
 type Opens = Pick<Root, "openFolder" | "top">;
 
+interface BelowOptions {
+  readonly behind?: ((segments: Segments) => Folder) | undefined;
+  /** Folders that nothing may reach. */
+  readonly isForbidden?: ((id: FileId) => boolean) | undefined;
+}
+
 export class Parents {
   readonly #root: Opens;
   #checked = 0;
@@ -29,9 +35,12 @@ export class Parents {
     this.#root = root;
   }
 
-  /** Below a folder that is held open, for reading only; links are not followed. The folder stays the caller's. */
-  static of(top: Folder): Parents {
-    return new Parents({ top, openFolder: (segments) => enterAll(top, segments) });
+  /**
+   * Below a folder that is held open, for reading only. The folder stays the caller's, whatever has its name by now. Links
+   * are not followed, but where `behind` opens what a path leads to through them.
+   */
+  static of(top: Folder, options: BelowOptions = {}): Parents {
+    return new Parents({ top, openFolder: (segments) => enterAll(top, segments, options) });
   }
 
   /**
@@ -72,13 +81,19 @@ export class Parents {
   }
 }
 
-function enterAll(top: Folder, segments: Segments): Folder {
+function enterAll(top: Folder, segments: Segments, { behind, isForbidden }: BelowOptions): Folder {
   let folder = top.again();
   for (const name of segments) {
     const next = folder.enter(name);
     folder.close();
-    if (!(next instanceof Folder)) throw new SockError("not-found", "no such folder");
+    if (!(next instanceof Folder)) {
+      if (next.found === "link" && behind !== undefined) return behind(segments);
+      throw new SockError("not-found", "no such folder");
+    }
     folder = next;
+    if (isForbidden?.(folder) !== true) continue;
+    folder.close();
+    throw new SockError("outside", "not served");
   }
   return folder;
 }
