@@ -297,11 +297,16 @@ async function merge(old: Folder, fresh: Folder, shown: string): Promise<Watched
         }
         case "leave": {
           const level = levels.pop();
-          if (level?.made === true) {
-            fs.chmodSync(level.folder.path(), step.entry.mode & 0o777);
-            setPathMtime(level.folder.path(), step.entry.mtimeUs);
+          try {
+            if (level !== undefined) keepOwner(step.folder, level.folder, `${shown}/${showPath(step.path)}`);
+            if (level?.made === true) {
+              // with setgid and sticky: it is the owner's own, and stays as it is
+              fs.chmodSync(level.folder.path(), step.entry.mode);
+              setPathMtime(level.folder.path(), step.entry.mtimeUs);
+            }
+          } finally {
+            level?.folder.close();
           }
-          level?.folder.close();
           break;
         }
         case "entry":
@@ -314,6 +319,25 @@ async function merge(old: Folder, fresh: Folder, shown: string): Promise<Watched
     return watched;
   } finally {
     for (const { folder } of levels) folder.close();
+  }
+}
+
+/** A folder stays whose it was: programs of that user write into it. */
+function keepOwner(from: Folder, to: Folder, shown: string): void {
+  const { uid, gid } = fs.statSync(from.path());
+  const now = fs.statSync(to.path());
+  if (uid === now.uid && gid === now.gid) return;
+  try {
+    fs.chownSync(to.path(), uid, gid);
+  } catch (thrown) {
+    // a group that we are not in is less than another owner
+    if (errnoOf(thrown) !== "EPERM" || uid !== now.uid) {
+      throw new SockError(
+        "permission",
+        `${shown}: belongs to another user, and would be ours`,
+        "put without --atomic",
+      );
+    }
   }
 }
 
