@@ -52,7 +52,7 @@ export async function runTerminal(context: Context, host: Target, request: Termi
     },
     onState: (lost) => {
       if (lost === undefined) raw.notice("");
-      else raw.notice(`sock: ${lost.message}; trying again (~. gives up)`);
+      else raw.notice(`sock: trying again (~. gives up): ${escapeForDisplay(lost.message)}`);
     },
   });
   const release = context.signals.take((name) => {

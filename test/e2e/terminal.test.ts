@@ -30,6 +30,8 @@ async function terminalServer(): Promise<Serving> {
 
 async function opened(server: Serving, ...args: string[]): Promise<Screen> {
   const here = await screen({ SOCK_JOIN: server.join });
+  // else the shell here would take the terminal from a client that is stopped
+  await here.enter("set +m");
   await here.enter(`$SOCK_BIN shell ${args.join(" ")}; echo "ended with $?"`);
   await here.shows("there>");
   return here;
@@ -107,9 +109,8 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     writeFileSync(`${server.home}/text`, `${lines.join("\n")}\n`);
     await using here = await opened(server);
     await here.enter("echo before; vim -u NONE -i NONE text");
-    await here.shows('"text" 200L');
-    const first = await here.lines();
-    expect(first.slice(0, 23)).toEqual(lines.slice(0, 23));
+    await here.shows(/"text" 200/);
+    expect((await here.lines()).slice(0, 23)).toEqual(lines.slice(0, 23));
     await here.key("G");
     await here.shows("line 200");
     expect((await here.lines()).slice(0, 23)).toEqual(lines.slice(177));
@@ -159,7 +160,8 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     await using server = await terminalServer();
     await using here = await opened(server);
     const lines = Array.from({ length: 200 }, (_, index) => `${index} ${"é~你".repeat(25)}`);
-    await here.enter("stty -echo; cat > pasted; stty echo; md5sum pasted");
+    await here.enter("stty -echo; echo re''ady; cat > pasted; stty echo; md5sum pasted");
+    await here.shows(/^ready$/m);
     for (let at = 0; at < lines.length; at += 20) await here.type(`${lines.slice(at, at + 20).join("\r")}\r`);
     await here.key("C-d");
     const wanted = new Bun.CryptoHasher("md5").update(`${lines.join("\n")}\n`).digest("hex");
@@ -200,8 +202,9 @@ describe.skipIf(!HAS_TMUX)("words for sock itself, after a newline", () => {
     await here.shows(/Stopped|suspended/i);
     await isRestored(here);
     await here.enter("clear; fg");
-    await here.shows("fg");
+    await here.shows("SOCK_BIN");
     await here.enter("");
+    await here.shows("there>");
     await here.enter("echo $((40 + 2))");
     await here.shows(/^42$/m);
     await here.enter("exit 3");
