@@ -5,12 +5,15 @@ import { measureEcho, type Measured } from "../client/measure.ts";
 import { Session } from "../client/session.ts";
 import { SockError, STATUS } from "../errors.ts";
 import { isMet, type Threshold, verdictOf } from "../measure/verdict.ts";
+import { decodeText } from "../text/decoder.ts";
+import { encodeText } from "../text/encoder.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration } from "../text/units.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
+import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const DEFAULT_COUNT = 1000;
@@ -71,6 +74,7 @@ const args = {
     valueHint: "N",
     description: "status 3 if there are fewer round trips a second",
   },
+  ...TEXT_ARGS,
 } as const;
 
 type EchoArgs = Args<typeof args>;
@@ -105,9 +109,10 @@ export default defineVerb({
         "leave out one of the two",
       );
     }
-    if (given.text.length > 0) return echoText(context, target, given.text.join(" "));
+    textChoice(context, given, target, { terminal: true }); // a wrong name is said before a server is asked
+    if (given.text.length > 0) return echoText(context, target, given, given.text.join(" "));
     // a job's stdin may be a pipe that nobody meant: a flag that measures says what is wanted
-    if (sends || (measured === undefined && pipedIn())) return echoLines(context, target);
+    if (sends || (measured === undefined && pipedIn())) return echoLines(context, target, given);
     return measure(context, target, given);
   },
 });
@@ -122,25 +127,31 @@ function pipedIn(): boolean {
   }
 }
 
-async function echoText(context: Context, target: Target, text: string): Promise<void> {
+async function echoText(context: Context, target: Target, given: EchoArgs, text: string): Promise<void> {
   const session = await Session.open(target, sessionOptions(context));
   try {
-    await oneEcho(context, session, new TextEncoder().encode(text));
+    const choice = choiceFor(context, session, target, given);
+    await oneEcho(context, session, choice, encodeText(text, choice.send));
   } finally {
     session.close();
   }
 }
 
 /** Each line when it is there; a last one without its end too. A pipe gets the bytes exactly as they were. */
-async function echoLines(context: Context, target: Target): Promise<void> {
+async function echoLines(context: Context, target: Target, given: EchoArgs): Promise<void> {
   const session = await Session.open(target, sessionOptions(context));
   try {
+    const choice = choiceFor(context, session, target, given);
+    const typed = isTerminal(0);
     // who waits for a person must hear meanwhile that the server went, or took the key back
     const over = new AbortController();
     session.onEnd(() => over.abort());
     const signal = AbortSignal.any([context.signal, over.signal]);
     for await (const { bytes, ended } of lines(Bun.stdin.stream(), signal)) {
-      await oneEcho(context, session, bytes, ended);
+      // what is typed here is UTF-8; a pipe's bytes are what they are
+      const encode = typed && choice.send !== "utf-8";
+      const sent = encode ? encodeText(new TextDecoder().decode(bytes), choice.send) : bytes;
+      await oneEcho(context, session, choice, sent, ended);
     }
     if (context.signal.aborted) throw context.signal.reason;
     if (over.signal.aborted) await session.failure();
@@ -149,15 +160,27 @@ async function echoLines(context: Context, target: Target): Promise<void> {
   }
 }
 
-async function oneEcho(context: Context, session: Session, bytes: Uint8Array, ended = true): Promise<void> {
+function choiceFor(context: Context, session: Session, target: Target, given: EchoArgs): TextChoice {
+  const terminal = context.json.enabled || isTerminal(1);
+  return textChoice(context, given, target, { terminal, hello: session.server.encoding });
+}
+
+async function oneEcho(
+  context: Context,
+  session: Session,
+  choice: TextChoice,
+  bytes: Uint8Array,
+  ended = true,
+): Promise<void> {
   const started = performance.now();
   const back = await echo(session, bytes);
   const micros = Math.round((performance.now() - started) * 1000);
-  const text = new TextDecoder().decode(back);
+  const text = decodeText(back, choice.decoding);
   context.json.emit({ type: "echo", bytes: back.length, text, rtt_us: micros });
   if (context.json.enabled) return;
-  if (isTerminal(1)) await context.ui.data(`${escapeForDisplay(text)}\n`);
-  else await context.ui.data(ended ? Buffer.concat([back, Buffer.from("\n")]) : back);
+  const shown = isTerminal(1) ? escapeForDisplay(text) : text;
+  const data = choice.decoding.kind === "raw" ? back : encodeText(shown, choice.out);
+  await context.ui.data(ended ? Buffer.concat([data, encodeText("\n", choice.out)]) : data);
 }
 
 async function measure(context: Context, target: Target, given: EchoArgs): Promise<number> {

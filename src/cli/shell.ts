@@ -4,8 +4,10 @@ import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { sessionOptions } from "./session-options.ts";
+import { ShownOutputs } from "./shown-outputs.ts";
 import type { CaughtSignal } from "./signals.ts";
 import { signalStatus } from "./signal-status.ts";
+import { TEXT_ARGS, textChoice } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 /** Status of everything that failed on our side, as ssh has it. */
@@ -23,6 +25,7 @@ const args = {
   name: { type: "string", valueHint: "NAME", description: "a new terminal's name" },
   attach: { type: "boolean", description: "go on with a terminal that waits there (which one: --name)" },
   list: { type: "boolean", description: "the terminals that wait there" },
+  ...TEXT_ARGS,
   detach: { type: "boolean", description: "it goes on when this end is gone" },
   "max-output": {
     type: "string",
@@ -66,25 +69,30 @@ export default defineVerb({
         name: given.name ?? null,
         attach: given.attach,
         cwd: given.cwd ?? null,
+        text: given,
         env: { TERM: context.env["TERM"] ?? "xterm-256color", ...environment(context.env, given.env) },
       });
     }
     if (words.length === 0)
       throw new SockError("usage", "which command?", "sock shell HOST -- CMD, or -c LINE");
+    // a name that is none is said before anything is begun
+    textChoice(context, given, host, { terminal: true });
     const session = await Session.open(host, sessionOptions(context));
     let release: (() => void) | undefined;
+    const shown = new ShownOutputs(context, given, host, session.server.encoding);
     try {
       const isOwner = session.server.caps.includes("shell");
       if (!isOwner) session.require("exec");
       // a key for listed commands has nothing to say but which one
       const passed = isOwner ? context.env : {};
       const exit = await exec(session, request(passed, given, words), {
-        input: given["no-stdin"] ? undefined : Bun.stdin.stream(),
-        output: async (stream, bytes) => show(context, stream, bytes),
+        input: given["no-stdin"] ? undefined : shown.input(Bun.stdin.stream()),
+        output: async (stream, bytes) => shown[stream].push(bytes),
         onBegun: (run) => {
           release = context.signals.take(passOn(run));
         },
       });
+      await shown.end();
       return told(context, exit);
     } finally {
       release?.();
@@ -131,27 +139,6 @@ function environment(env: Context["env"], pairs: readonly string[]): Record<stri
     all[match[1] ?? ""] = match[2] ?? "";
   }
   return all;
-}
-
-async function show({ json, ui }: Context, stream: "out" | "err", bytes: Uint8Array): Promise<void> {
-  if (json.enabled) {
-    const name = stream === "out" ? "stdout" : "stderr";
-    json.emit({ type: "output", stream: name, ...textOrBase64(bytes) });
-    await ui.stdout.drain();
-    return;
-  }
-  const output = stream === "out" ? ui.stdout : ui.stderr;
-  await output.write(bytes);
-  await output.drain();
-  if (output.failure !== undefined) throw output.failure;
-}
-
-function textOrBase64(bytes: Uint8Array): { text: string } | { data64: string } {
-  try {
-    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
-  } catch {
-    return { data64: bytes.toBase64() };
-  }
 }
 
 /** The command gets our signals; a second SIGINT ends it, whatever it does with the first. A third of any kind ends us. */

@@ -4,11 +4,14 @@ import { Session } from "../client/session.ts";
 import { listTerminals, type Over, RemoteTerminal } from "../client/terminal.ts";
 import { SockError } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
+import { type TextEncoding, textEncoding } from "../text/encoder.ts";
 import { columns } from "./columns.ts";
 import { type Escape, Keys } from "./keys.ts";
 import { isTerminal } from "./output.ts";
 import { RawTerminal } from "./raw-terminal.ts";
 import { sessionOptions } from "./session-options.ts";
+import { textChoice, type TextGiven } from "./text-options.ts";
+import { TextOutput } from "./text-output.ts";
 import { signalStatus } from "./signal-status.ts";
 import type { Context } from "./verb.ts";
 
@@ -17,6 +20,7 @@ export interface TerminalRequest {
   readonly attach: boolean;
   readonly cwd: string | null;
   readonly env: Record<string, string>;
+  readonly text: TextGiven;
 }
 
 const HELP = `\r
@@ -39,17 +43,31 @@ export async function runTerminal(context: Context, host: Target, request: Termi
   }
   const raw = new RawTerminal();
   const { ui } = context;
+  textChoice(context, request.text, host, { terminal: true });
+  let text: TextOutput | undefined;
+  let typed: TextEncoding | undefined;
   const remote = new RemoteTerminal({
-    open: async () => Session.open(host, sessionOptions(context)),
+    open: async () => {
+      const session = await Session.open(host, sessionOptions(context));
+      if (text === undefined) {
+        // a terminal of Windows speaks UTF-8, whatever its programs do
+        const { encoding, platform } = session.server;
+        const hello = platform === "win32" ? "utf-8" : encoding;
+        const choice = textChoice(context, request.text, host, { terminal: true, hello });
+        if (choice.send !== "utf-8") typed = textEncoding(choice.send);
+        text = new TextOutput(choice, async (bytes) => {
+          await ui.stdout.write(bytes);
+          await ui.stdout.drain();
+        });
+      }
+      return session;
+    },
     signal: context.signal,
     begin: request.attach
       ? { kind: "attach", name: request.name }
       : { kind: "new", name: request.name, cwd: request.cwd, env: request.env },
     ...raw.size(),
-    output: async (bytes) => {
-      await ui.stdout.write(bytes);
-      await ui.stdout.drain();
-    },
+    output: async (bytes) => text?.push(bytes),
     onState: (lost) => {
       if (lost === undefined) raw.notice("");
       else raw.notice(`sock: trying again (~. gives up): ${escapeForDisplay(lost.message)}`);
@@ -64,13 +82,14 @@ export async function runTerminal(context: Context, host: Target, request: Termi
   const take = async (bytes: Uint8Array): Promise<void> => {
     for (const part of keys.feed(bytes)) {
       if (typeof part === "string") escape(part, remote, raw);
-      else await remote.input(part);
+      else await remote.input(typed?.push(part) ?? part);
     }
   };
   raw.begin(take, (size) => remote.resize(size.cols, size.rows));
   let over: Over;
   try {
     over = await remote.run();
+    await text?.end();
   } finally {
     release();
     raw.end();

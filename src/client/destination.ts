@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
+import { errnoOf } from "../files/errno.ts";
 import { fsFailure } from "../files/failure.ts";
 import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
 import { holdsPartials } from "../files/partials.ts";
@@ -14,6 +15,8 @@ export class Destinations implements Disposable {
   readonly #several: boolean;
   readonly #dry: boolean;
   readonly #roots = new Map<string, Root>();
+  /** Folders that were made for what comes. */
+  readonly #made = new Set<string>();
 
   /** `dest` as the user wrote it; `several` things go there, so that it is a folder. */
   constructor(dest: string, several: boolean, dry: boolean) {
@@ -38,8 +41,11 @@ export class Destinations implements Disposable {
       const own = into && name !== undefined ? [checked(name)] : [];
       const folder = dest || ".";
       const shown = own.length === 0 ? folder.replace(/(?<=.)\/+$/, "") : shownIn(folder, own[0] ?? "");
-      if (own.length === 0) return { ...this.#below(folder, []), shown, ownsRoot: name !== undefined };
-      return { ...this.#below(folder, own), shown };
+      const landing = { ...this.#below(folder, own), shown };
+      if (own.length > 0) return landing;
+      // contents that are poured into a folder say nothing about that folder
+      const owns = name !== undefined || this.#made.has(folder);
+      return { ...landing, ownsRoot: owns, keepsRoot: !owns };
     }
     if (into || isFolder(dest)) {
       if (name === undefined)
@@ -47,6 +53,7 @@ export class Destinations implements Disposable {
       const folder = dest || ".";
       return { ...this.#below(folder, [checked(name)]), shown: shownIn(folder, name) };
     }
+    mustBePlain(dest);
     return { ...this.#below(dirname(dest), [basename(dest)]), shown: dest };
   }
 
@@ -63,8 +70,9 @@ export class Destinations implements Disposable {
     let root = this.#roots.get(folder);
     if (root === undefined) {
       try {
-        fs.mkdirSync(folder, { recursive: true });
+        if (fs.mkdirSync(folder, { recursive: true }) !== undefined) this.#made.add(folder);
       } catch (cause) {
+        if (errnoOf(cause) === "EEXIST") throw new SockError("not-folder", `${folder}: is not a folder`);
         throw fsFailure(cause, folder);
       }
       root = Root.open(folder, { name: folder === "." ? "" : join(folder), writable: true });
@@ -80,7 +88,16 @@ function checked(name: Name): Name {
 }
 
 function shownIn(folder: string, name: Name): string {
-  return folder === "." ? showPath([name]) : join(folder, showPath([name]));
+  if (folder === ".") return showPath([name]);
+  // join() itself would spoil a name that is not UTF-8
+  return join(folder).replace(/\/?$/, "/") + showPath([name]);
+}
+
+/** A device, a pipe, or a link to one (/dev/stdout) is nothing that a file should take the place of. */
+function mustBePlain(path: string): void {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isFile() || stat.isDirectory()) return;
+  throw new SockError("not-file", `${path}: is no plain file`, "- means stdout: sock get HOST:PATH -");
 }
 
 function isFolder(path: string): boolean {

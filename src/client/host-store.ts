@@ -8,6 +8,7 @@ import { createState, listState, readRecord, recordText, removeState, writeState
 import { type Address, formatAddress, parseAddress } from "../protocol/address.ts";
 import { MAX_CODE_ADDRESSES } from "../protocol/constants.ts";
 import { numbered, parseLabel, toLabel } from "../protocol/label.ts";
+import { encodingName } from "../text/encoding.ts";
 
 export interface Host {
   version: 1;
@@ -19,7 +20,7 @@ export interface Host {
   pin: string;
   /** The client's private key for this server, 32 bytes in base64. */
   secret: string;
-  /** What the server's programs print in, as TextDecoder names it; left out: found out. */
+  /** What the server's programs print in, as `encodingName` has it; left out: found out. */
   encoding?: string;
   /** ms since 1970. */
   joined: number;
@@ -108,7 +109,8 @@ export async function setHost(stateFolder: string, name: string, key: string, va
       "address=HOST:PORT or encoding=gbk",
     );
   }
-  const encoding = value === "" || value === "auto" ? undefined : charset(value);
+  const stated = value === "" ? "auto" : encodingName(value);
+  const encoding = stated === "auto" ? undefined : stated;
   return await change(stateFolder, name, ({ encoding: _old, ...host }) =>
     encoding === undefined ? host : { ...host, encoding },
   );
@@ -149,21 +151,6 @@ function isFileName(name: string): boolean {
 
 function samePin(host: Host, pin: Uint8Array): boolean {
   return timingSafeEqual(Buffer.from(host.pin, "hex"), pin);
-}
-
-function charset(label: string): string {
-  try {
-    // made by reflection, because the declared type of a label knows only some of those that work
-    const decoder: unknown = Reflect.construct(TextDecoder, [label]);
-    if (decoder instanceof TextDecoder) return decoder.encoding;
-  } catch {
-    // said below
-  }
-  throw new SockError(
-    "usage",
-    `unknown encoding ${JSON.stringify(label.slice(0, 40))}`,
-    "for example gbk, utf-8, windows-1252",
-  );
 }
 
 function asHost(value: unknown): Host {

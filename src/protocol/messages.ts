@@ -30,6 +30,7 @@ import {
   fileResponseReaders,
   type Finish,
   type Get,
+  type Missed,
   type Put,
   type Ready,
   receiverReaders,
@@ -112,6 +113,7 @@ export type ServerMessage =
   | Enrolled
   | Ready
   | Source
+  | Missed
   | Result
   | Item
   | Closing

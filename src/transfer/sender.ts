@@ -4,9 +4,12 @@
  * entries without an answer, so that they can be sent again over another connection.
  */
 import { asSockError, type ErrorCode, SockError } from "../errors.ts";
+import { DigestBatch } from "../files/digest-batch.ts";
+import { showPath, splitBytes } from "../files/names.ts";
+import { besideName } from "../files/publish.ts";
 import { Slice } from "../files/slice.ts";
 import { ENTRIES_IN_FLIGHT, SMALL_FILE_BYTES } from "../protocol/constants.ts";
-import type { Done, ReceiverMessage } from "../protocol/file-messages.ts";
+import type { Done, ReceiverMessage, WirePath } from "../protocol/file-messages.ts";
 import type { Item } from "./items.ts";
 import { checkDone } from "./done.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
@@ -14,9 +17,13 @@ import { type Node, type Pending, type SenderOptions, sourceOf } from "./pending
 import { offerSmall, sendLarge, sendSmall } from "./send-file.ts";
 import type { Wire } from "./wire.ts";
 
+/** To an entry that we give up: what was on its way, and the answer to that. */
+const LATE_ANSWERS = 3;
+
 export class Sender {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   readonly options: SenderOptions;
+  readonly digests: DigestBatch;
   readonly #items: AsyncIterator<Item>;
   readonly #pending = new Map<number, Pending>();
   /** Entries that are to be sent now: wanted ones, and folders after all that is in them. */
@@ -26,12 +33,16 @@ export class Sender {
   /** Nothing more is asked for until all is answered. */
   #draining = false;
   #last = 0;
+  #progress = 0;
   #wake: (() => void) | undefined;
+  /** Answers that may still come to what we gave up. */
+  #late = 0;
   readonly #slice = new Slice();
 
   constructor(items: AsyncIterable<Item>, options: SenderOptions) {
     this.#items = items[Symbol.asyncIterator]();
     this.options = options;
+    this.digests = new DigestBatch(options.digest);
   }
 
   /**
@@ -44,6 +55,7 @@ export class Sender {
       // what was on its way may have arrived, or not
       pending.again = true;
       pending.sent = undefined;
+      pending.offered = false;
       pending.have = 0;
       pending.compared = false;
       if (pending.item.kind === "stream")
@@ -67,6 +79,11 @@ export class Sender {
     return this.#pending.size < (this.#draining ? 1 : ENTRIES_IN_FLIGHT);
   }
 
+  /** Grows with what was not done before on any connection: the same bytes again are no progress. */
+  get progress(): number {
+    return this.#progress;
+  }
+
   /** Nothing more is sent; to be called when it is over, however. */
   async close(): Promise<void> {
     await this.#items.return?.(undefined);
@@ -76,8 +93,11 @@ export class Sender {
   take(message: ReceiverMessage): void {
     const pending = this.#pending.get(message.entry);
     if (pending === undefined) {
-      // answered already, or given up by us, which the receiver did not know yet
-      if (message.entry < this.#last) return;
+      // given up by us, which the receiver did not know yet
+      if (message.entry < this.#last && this.#late > 0) {
+        this.#late -= 1;
+        return;
+      }
       throw new SockError("protocol", "an answer to nothing that was sent");
     }
     switch (message.type) {
@@ -85,9 +105,11 @@ export class Sender {
         this.#wanted(pending, message.have);
         break;
       case "from":
-        if (pending.have === 0 || message.at > pending.have)
+        if (pending.have === 0 || pending.from !== undefined || message.at > pending.have)
           throw new SockError("protocol", "more is proved than is there");
         pending.from = message.at;
+        this.#advanced(message.at - pending.proved);
+        pending.proved = Math.max(pending.proved, message.at);
         break;
       case "stop":
         this.#settle(
@@ -96,7 +118,7 @@ export class Sender {
         );
         break;
       case "done":
-        checkDone(message, pending, this.options.onExists);
+        checkDone(message, pending, this.options);
         this.#settle(pending, doneOutcome(pending, message));
         break;
       default:
@@ -156,6 +178,7 @@ export class Sender {
       case "failed":
       case "passed": {
         const action = item.kind === "failed" ? "failed" : "skipped";
+        if (item.at !== undefined) this.options.onMissed?.(item.at, item.error, item.kind === "passed");
         this.#tell({
           kind: "file",
           shown: item.shown,
@@ -185,12 +208,16 @@ export class Sender {
       item,
       node,
       started: performance.now(),
+      offered: false,
       have: 0,
       sent: undefined,
       answered: false,
+      named: false,
       again: false,
       compared: false,
       from: undefined,
+      proved: 0,
+      reached: 0,
     };
     this.#pending.set(pending.id, pending);
     return pending;
@@ -224,6 +251,7 @@ export class Sender {
       this.#queue.push(pending);
       return;
     }
+    pending.named = !fresh || item.kind !== "file";
     const base = { type: "entry", entry, ...item.path, ...sourceOf(item) };
     if (item.kind === "enter") {
       wire.sendSoon({ ...base, kind: "folder", mtime: item.mtimeUs, mode: item.mode });
@@ -232,6 +260,7 @@ export class Sender {
     } else if (fresh) {
       this.#queue.push(pending);
     } else {
+      pending.offered = true;
       const { length, mtimeUs: mtime, mode } = item;
       const again = pending.again ? { again: true } : {};
       wire.sendSoon({ ...base, kind: "file", length, mtime, mode, offer: true, ...again });
@@ -250,8 +279,13 @@ export class Sender {
       if (item.kind === "file" && item.length <= SMALL_FILE_BYTES) {
         if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
         else bytes = sendSmall(wire, this, pending, item);
-      } else await sendLarge(wire, this, pending, item);
-      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes);
+      } else {
+        // small ones that are still hashed would come in the middle of it
+        await this.digests.all();
+        await sendLarge(wire, this, pending, item);
+      }
+      if (this.digests.full) await this.digests.some();
+      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes, () => wire.failure !== undefined);
       if (wait !== undefined) await wait;
     } catch (thrown) {
       if (wire.failure !== undefined) throw wire.failure;
@@ -263,15 +297,19 @@ export class Sender {
   #giveUp(wire: Wire, pending: Pending, error: SockError): void {
     if (pending.answered) return;
     const code: ErrorCode = error.code;
+    this.#late += LATE_ANSWERS;
     wire.sendSoon({ type: "abort", entry: pending.id, code });
+    const { source, path } = pending.item;
+    if (!pending.named && source !== undefined) this.options.onMissed?.({ source, path }, error, false);
     this.#settle(pending, failedOutcome(pending, error));
   }
 
   #wanted(pending: Pending, have: number): void {
     const { item } = pending;
-    if (item.kind !== "file" || pending.sent !== undefined || have > item.length) {
+    if (item.kind !== "file" || !pending.offered || have > item.length) {
       throw new SockError("protocol", "the receiver wants what was not offered");
     }
+    pending.offered = false;
     pending.have = have;
     this.#queue.push(pending);
   }
@@ -283,7 +321,18 @@ export class Sender {
     this.#closed(pending.node);
   }
 
+  /** So many bytes of the file went out; to be told of as they go. */
+  reached(pending: Pending, bytes: number): void {
+    this.#advanced(bytes - pending.reached);
+    pending.reached = Math.max(pending.reached, bytes);
+  }
+
+  #advanced(by: number): void {
+    if (by > 0) this.#progress += by;
+  }
+
   #tell(outcome: Outcome): void {
+    this.#progress += 1;
     count(this.counts, outcome);
     this.options.onOutcome?.(outcome);
   }
@@ -316,7 +365,22 @@ function failedOutcome(pending: Pending, error: SockError): Outcome {
   return { kind: kindOf(pending), shown, bytes: 0, digest: "", action: "failed", error, ms };
 }
 
+/** The receiver tells where it is as text: names of ours that are not UTF-8 are put back into it. */
+function exactly(told: string, own: WirePath): string {
+  if ("path" in own) return told;
+  const names = splitBytes(Buffer.from(own.path64, "base64"));
+  const count = /\.new(\d*)$/.exec(told)?.[1];
+  const last = names.at(-1) ?? "";
+  const renamed = count === undefined ? [] : [besideName(last, Number(count || 1))];
+  for (const name of [last, ...renamed]) {
+    const shown = showPath([...names.slice(0, -1), name]);
+    if (told.endsWith(shown.toWellFormed())) return told.slice(0, -shown.length) + shown;
+  }
+  return told;
+}
+
 function doneOutcome(pending: Pending, { action, bytes, digest, path }: Done): Outcome {
   const ms = performance.now() - pending.started;
-  return { kind: kindOf(pending), shown: path, bytes, digest, action, ms };
+  const shown = path === "" ? pending.item.shown : exactly(path, pending.item.path);
+  return { kind: kindOf(pending), shown, bytes, digest, action, ms };
 }

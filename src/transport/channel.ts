@@ -29,6 +29,11 @@ function isStream(header: Header): boolean {
   return STREAMS.has(header.type);
 }
 
+/** Bodies that are given back: many small files would be much memory until it is collected. */
+function isLent(header: Header): boolean {
+  return isStream(header) || header.type === "entry";
+}
+
 /** Frames over a connection: the codec, backpressure by what was not yet asked for, and the proof of life. */
 export class Channel {
   readonly connection: Connection;
@@ -237,7 +242,7 @@ export class Channel {
         }
         this.#unpack(frame);
       } else if (frame.body?.buffer !== chunk.buffer) this.#frame(frame);
-      else if (isStream(frame.header)) this.#frame({ ...frame, release: memory.lend() });
+      else if (isLent(frame.header)) this.#frame({ ...frame, release: memory.lend() });
       else {
         memory.keep();
         this.#frame(frame);

@@ -3,6 +3,7 @@ import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
+import { temporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
 
 async function figures(args: string[], env: Record<string, string>) {
@@ -78,6 +79,82 @@ describe("text", () => {
     await server.stop();
     expect(await other.ended()).toBe(6);
     expect(resultOf(other.stdout())).toMatchObject({ code: "draining" });
+  });
+});
+
+describe("encodings", () => {
+  const GBK = Buffer.from("b3c9b9a63a20d2d1d6d5d6b920504944203132330a", "hex");
+  const TEXT = "成功: 已终止 PID 123\n";
+
+  test("a pipe has the bytes as they are without a stated encoding, UTF-8 with one", async () => {
+    await using server = await serve();
+    const both = Buffer.concat([GBK, Buffer.from("中文 ✨\n"), GBK]);
+    const run = async (flags: string[], env: Record<string, string>): Promise<Buffer> => {
+      await using child = await start(["echo", ...flags], {
+        env: { SOCK_JOIN: server.join, ...env },
+        pipe: true,
+      });
+      const { stdin } = child.process;
+      if (typeof stdin === "object") await Promise.all([stdin.write(both), stdin.end()]);
+      expect(await child.ended()).toBe(0);
+      expect(child.stderr()).toBe("");
+      return child.bytes();
+    };
+    const decoded = `${TEXT}中文 ✨\n${TEXT}`;
+    expect((await run([], {})).equals(both)).toBe(true);
+    expect((await run(["--encoding", "raw"], { SOCK_ENCODING: "gbk" })).equals(both)).toBe(true);
+    expect((await run([], { SOCK_ENCODING: "auto" })).toString()).toBe(decoded);
+    expect((await run([], { SOCK_ENCODING: "gbk" })).toString()).toBe(decoded);
+    expect((await run(["--encoding", "auto"], { SOCK_ENCODING: "raw" })).toString()).toBe(decoded);
+    const back = await run(["--out-encoding", "gb18030"], {});
+    expect(new TextDecoder("gb18030").decode(back)).toBe(decoded);
+  });
+
+  test("words go there in the stated encoding, and come back as text", async () => {
+    await using server = await serve();
+    const env = { SOCK_JOIN_W: server.join };
+    const ran = await sock(["echo", "w", "中文é", "--encoding", "gbk", "--json"], { env });
+    expect(events(ran.stdout)[0]).toMatchObject({ type: "echo", bytes: 6, text: "中文é" });
+  });
+
+  test("a terminal shows text, not control characters of any encoding", async () => {
+    await using server = await serve();
+    const env = { SOCK_JOIN_W: server.join, LC_ALL: "C.UTF-8" };
+    await using child = await start(["echo", "w", "系统\u009b31m", "--encoding", "gb18030"], {
+      env,
+      terminal: true,
+    });
+    expect(await child.ended()).toBe(0);
+    expect(child.stdout()).toContain("系统\ufffd31m");
+  });
+
+  test("the host's setting counts, below flag and variable", async () => {
+    await using server = await serve();
+    const home = server.home;
+    const code = (await sock(["invite"], { home })).stdout;
+    await using own = await temporaryFolder();
+    const run = (args: string[], env = {}) => sock(args, { home: own.path, env });
+    expect((await sock(["join", "--as", "web1"], { home: own.path, stdin: code })).status).toBe(0);
+    const send = (env = {}) => run(["echo", "web1", "中", "--json"], env);
+    const sent = async (env = {}) => events((await send(env)).stdout)[0]?.["bytes"];
+    expect(await sent()).toBe(3);
+    expect((await run(["hosts", "set", "web1", "encoding=cp936"])).status).toBe(0);
+    expect(await sent()).toBe(2);
+    expect(await sent({ SOCK_ENCODING: "utf-8" })).toBe(3);
+  });
+
+  test("a name that is none is status 2 with what may be meant, before a server is asked", async () => {
+    await using server = await serve();
+    const nobody = codeAt(server.join, 1);
+    for (const [args, env] of [
+      [["--encoding", "gkb"], {}],
+      [["--out-encoding", "gkb"], {}],
+      [[], { SOCK_ENCODING: "gkb" }],
+    ] as const) {
+      const ran = await sock(["echo", "web1", "x", ...args], { env: { SOCK_JOIN_WEB1: nobody, ...env } });
+      expect([args, ran.status]).toEqual([args, 2]);
+      expect(ran.stderr).toContain("did you mean gbk?");
+    }
   });
 });
 

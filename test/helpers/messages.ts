@@ -111,6 +111,8 @@ export const serverSamples: readonly ServerMessage[] = [
   { type: "enrolled", name: "kai", caps: [], scope: "", expires: null },
   { type: "ready", fresh: true },
   { type: "source", source: 0, kind: "folder" },
+  { type: "missed", source: 0, path: "a/fifo", skipped: true, code: "not-file", message: "a device" },
+  { type: "missed", source: 1, path64: "//4=", code: "permission", message: "no", hint: "ask" },
   { type: "source", source: 1, kind: "failed", code: "not-found", message: "none", hint: "look" },
   { type: "result", files: 1, bytes: 2, skipped: 3, failed: 4 },
   { type: "item", path: ".", kind: "folder", length: 0, mtime: null, mode: 0o755, error: "permission" },

@@ -31,10 +31,23 @@ export async function scriptedClient(join: string, run = "0123456789abcdef".repe
   return peer;
 }
 
+const CAPS: readonly string[] = ["put", "get", "ls", "echo"];
+
+/** What a server says first. */
+export const GREETING: Header = {
+  ...hello,
+  name: "scripted",
+  caps: CAPS,
+  encoding: null,
+  limits: { header: 65_536, body: 1_048_576 },
+  key: "ci",
+};
+
 /** A server that answers each client's first request with `script`; `join` is the direct code for it. */
 export function scriptedServer(
   script: (peer: Peer, request: Header) => Promise<void> | void,
-  caps: string[] = ["put", "get", "ls", "echo"],
+  /** What a key may do there, or another greeting altogether. */
+  opening: readonly string[] | ((peer: Peer) => void) = CAPS,
 ): { readonly join: string } & Disposable {
   const identity = newIdentity();
   const known = newIdentity();
@@ -43,15 +56,8 @@ export function scriptedServer(
   const talk = async (peer: Peer): Promise<void> => {
     if ((await peer.next())?.type !== "hello") return;
     peer.channel.open();
-    const limits = { header: 65_536, body: 1_048_576 };
-    peer.send({
-      ...hello,
-      name: "scripted",
-      caps,
-      encoding: null,
-      limits,
-      key: "ci",
-    });
+    if (typeof opening === "function") opening(peer);
+    else peer.send({ ...GREETING, caps: opening });
     const request = await peer.next();
     if (request !== undefined) await script(peer, request);
   };

@@ -68,6 +68,7 @@ const server: Record<ServerMessage["type"], true> = {
   done: true,
   ready: true,
   source: true,
+  missed: true,
   result: true,
   item: true,
   begun: true,
@@ -186,7 +187,7 @@ describe("vectors", () => {
     ];
     const join = encodeJoinCode({ direct: true, pin: count(0), secret: count(0x20), addresses });
     expect(document).toContain(`    ${join}\n`);
-    const rights = { name: "ci", caps: ["put" as const], scope: "", cidr: [] };
+    const rights = { name: "ci", caps: ["put" as const], scope: "", cidr: [], exec: [] };
     const serve = encodeServeSecret({ secret: count(0x40), client: count(0x60), expires: null, ...rights });
     expect(document).toContain(`    ${serve}\n`);
   });

@@ -189,6 +189,7 @@ function halfOf(): ServeSecret {
     caps: ["udp", "put"],
     scope: "releases",
     cidr: ["10.0.0.0/8"],
+    exec: [["/usr/bin/true", "a b"]],
   };
 }
 

@@ -54,6 +54,7 @@ const OPTIONAL: { readonly [type: string]: readonly string[] } = {
   error: ["hint"],
   stop: ["hint"],
   source: ["hint"],
+  missed: ["hint", "skipped"],
   put: ["verify", "sync", "checksum", "dry", "atomic", "compress"],
   entry: ["source", "again", "resume"],
   ls: ["recursive", "self"],

@@ -170,7 +170,7 @@ describe("a get", () => {
     await expectEcho(peer);
   });
 
-  test("without fresh is offered first; what does not travel is counted", async () => {
+  test("without fresh is offered first; what does not travel is told of, and counted", async () => {
     await using server = await serveHere();
     using peer = await scriptedClient(server.join);
     fs.mkdirSync(join(server.dir, "f"));
@@ -180,6 +180,13 @@ describe("a get", () => {
     const [, offer] = await peer.until("entry");
     expect(offer).toMatchObject({ path: "a", offer: true, length: words.length });
     peer.send({ type: "stop", entry: 0, code: "exists", message: "it stays" });
+    expect(await peer.next()).toMatchObject({
+      type: "missed",
+      source: 0,
+      path: "out",
+      skipped: true,
+      code: "outside",
+    });
     expect(await peer.next()).toMatchObject({ entry: 1, kind: "folder" });
     peer.send({ type: "done", entry: 1, bytes: 0, digest: "", action: "same", path: "" });
     expect(await peer.next()).toEqual({ type: "result", files: 0, bytes: 0, skipped: 1, failed: 1 });
