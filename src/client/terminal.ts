@@ -1,7 +1,12 @@
 /** A remote terminal, seen from here: it goes on over as many connections as it takes, without a byte lost or doubled. */
 import { SockError } from "../errors.ts";
-import { LINGER_MS, MAX_BODY_BYTES, TERMINAL_UNACKED } from "../protocol/constants.ts";
-import type { Attached, Over, TerminalItem } from "../protocol/terminal-messages.ts";
+import { LINGER_MS, MAX_BODY_BYTES, MAX_TERMINAL_NAME, TERMINAL_UNACKED } from "../protocol/constants.ts";
+import {
+  type Attached,
+  isTerminalName,
+  type Over,
+  type TerminalItem,
+} from "../protocol/terminal-messages.ts";
 import { checkEnvironment } from "./environment.ts";
 import type { Session } from "./session.ts";
 
@@ -56,9 +61,17 @@ export class RemoteTerminal {
   #writing: Promise<void> = Promise.resolve();
   #wake: (() => void) | undefined;
 
-  /** Throws `usage` for variables that the server would not take. */
+  /** Throws `usage` for a name and variables that the server would not take. */
   constructor(options: TerminalOptions) {
-    if (options.begin.kind === "new") checkEnvironment(options.begin.env);
+    const { begin } = options;
+    if (begin.kind === "new") checkEnvironment(begin.env);
+    if (begin.name !== null && !isTerminalName(begin.name)) {
+      throw new SockError(
+        "usage",
+        `${JSON.stringify(begin.name)} is no name for a terminal`,
+        `letters, digits, . _ - and at most ${MAX_TERMINAL_NAME} of them`,
+      );
+    }
     this.#options = options;
     this.#cols = options.cols;
     this.#rows = options.rows;

@@ -149,7 +149,7 @@ describe.skipIf(!HAS_TMUX)("from elsewhere", () => {
     await here.enter("echo $((secret + 1))");
     await here.shows(/^43$/m);
     // the second one takes it from the first
-    await using again = await openedBy(home, "--attach", "--name", "build");
+    await using again = await openedBy(home, "--attach", "build");
     await here.shows("another client has it now");
     await here.shows("ended with");
     await again.enter("echo $((secret + 2)); exit 7");

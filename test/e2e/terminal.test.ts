@@ -302,7 +302,14 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
 
 test("without a terminal here it is a usage error; with --json too", async () => {
   await using server = await shellServer();
-  for (const args of [[], ["--attach"], ["--name", "x"]]) {
+  for (const args of [
+    [],
+    ["--attach"],
+    ["--name", "x"],
+    ["--attach", "-c", "true"],
+    ["aa", "ls"],
+    ["--name", "a b"],
+  ]) {
     const ran = await shell(server, ["--json", ...args]);
     expect([args, ran.status, resultOf(ran.stdout)]).toMatchObject([args, 255, { code: "usage" }]);
   }
