@@ -12,6 +12,7 @@ import { RawTerminal } from "./raw-terminal.ts";
 import { sessionOptions } from "./session-options.ts";
 import { textChoice, type TextGiven } from "./text-options.ts";
 import { TextOutput } from "./text-output.ts";
+import type { CaughtSignal } from "./signals.ts";
 import { signalStatus } from "./signal-status.ts";
 import type { Context } from "./verb.ts";
 
@@ -73,9 +74,13 @@ export async function runTerminal(context: Context, host: Target, request: Termi
       else raw.notice(`sock: trying again (~. gives up): ${escapeForDisplay(lost.message)}`);
     },
   });
+  let signalled: CaughtSignal | undefined;
   const release = context.signals.take((name) => {
     // Ctrl-C is a key here; what comes as a signal is meant for us
-    if (name !== "SIGINT") remote.leave("stay");
+    if (name !== "SIGINT") {
+      signalled = name;
+      remote.leave("stay");
+    }
     return true;
   });
   const keys = new Keys();
@@ -94,7 +99,8 @@ export async function runTerminal(context: Context, host: Target, request: Termi
     release();
     raw.end();
   }
-  return told(context, host, remote, over);
+  const status = told(context, host, remote, over);
+  return signalled === undefined || over.reason === "ended" ? status : signalStatus(signalled);
 }
 
 function escape(word: Escape, remote: RemoteTerminal, raw: RawTerminal): void {

@@ -39,6 +39,8 @@ const LONGEST_PAUSE_MS = 2_000;
 /** Output that was used is told of after so many bytes, and at least this often, ms. */
 const ACK_BYTES = 64 * 1024;
 const ACK_MS = 50;
+/** After its leave-taking the server has this long to answer, ms: what is hung up may take its time to end. */
+const LEAVE_MS = 4_000;
 const RETRIED: ReadonlySet<string> = new Set(["lost", "refused", "silent", "unreachable", "timeout", "busy"]);
 
 export class RemoteTerminal {
@@ -100,7 +102,9 @@ export class RemoteTerminal {
           session.close();
         }
       } catch (thrown) {
-        if (this.#left !== undefined && this.#known !== undefined) return leftOver(this.#at);
+        // left in a dead line it waits there; that it was hung up nobody can say
+        if (this.#left === "stay" && this.#known !== undefined) return leftOver(this.#at);
+        if (this.#left === "end") throw thrown;
         if (!(thrown instanceof SockError) || this.#known === undefined || !RETRIED.has(thrown.code))
           throw thrown;
         if (this.#options.signal.aborted) throw thrown;
@@ -140,7 +144,12 @@ export class RemoteTerminal {
   /** Hangs it up, or lets it wait for another client. */
   leave(how: "end" | "stay"): void {
     this.#left = how;
-    this.#session?.channel.send({ type: "leave", end: how === "end" });
+    const channel = this.#session?.channel;
+    channel?.send({ type: "leave", end: how === "end" });
+    // a dead line may take long to be known as one
+    if (channel !== undefined) {
+      setTimeout(() => channel.fail(new SockError("lost", "the server does not answer")), LEAVE_MS).unref();
+    }
     this.#wake?.();
   }
 

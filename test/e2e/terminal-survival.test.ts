@@ -4,7 +4,7 @@ import { codeAt } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
 import type { Serving } from "../helpers/serve.ts";
-import { processesWith, shell, shellServer, sleepWord } from "../helpers/shell.ts";
+import { clientOf, processesWith, shell, shellServer, sleepWord } from "../helpers/shell.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { HAS_TMUX, type Screen, screen } from "../helpers/tmux.ts";
 import { until } from "../helpers/until.ts";
@@ -123,9 +123,25 @@ describe.skipIf(!HAS_TMUX)("while the link is dead", () => {
     await here.shows("trying again");
     await here.key("Enter");
     await here.type("~.");
-    await here.shows("ended with");
+    await here.shows("ended with 255");
     expect(await here.text()).not.toContain("trying again");
   });
+});
+
+describe.skipIf(!HAS_TMUX)("in a link that is silent and not known to be dead", () => {
+  test("~. ends it here, SIGTERM leaves it there, both soon", async () => {
+    await using server = await terminalServer();
+    await using relay = await Relay.start(server.port);
+    const join = codeAt(server.join, relay.port);
+    for (const how of ["~.", "SIGTERM"]) {
+      await using here = await opened(join);
+      stall(relay, true);
+      if (how === "~.") await here.type(how);
+      else process.kill(clientOf({ join }), how);
+      await here.shows(how === "~." ? "ended with 255" : "ended with 143");
+      stall(relay, false);
+    }
+  }, 40_000);
 });
 
 describe.skipIf(!HAS_TMUX)("from elsewhere", () => {

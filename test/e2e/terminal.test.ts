@@ -214,12 +214,15 @@ describe.skipIf(!HAS_TMUX)("words for sock itself, after a newline", () => {
 });
 
 describe.skipIf(!HAS_TMUX)("the local terminal is restored", () => {
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+  for (const [signal, status] of [
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
     test(`after ${signal} of the client, and the terminal waits there`, async () => {
       await using server = await terminalServer();
       await using here = await opened(server);
       process.kill(clientOf(server), signal);
-      await here.shows("ended with");
+      await here.shows(`ended with ${status}`);
       await isRestored(here);
       const list = await shell(server, ["--list", "--json"]);
       expect(list.stdout).toContain('"attached":false');
