@@ -33,6 +33,9 @@ const HELP = `\r
 (after a newline)\r
 `;
 
+/** So long the other size lasts by which a program is made to draw anew, ms. */
+const REDRAW_MS = 100;
+
 /** Returns the shell's own status. Throws `usage` where this is no terminal. */
 export async function runTerminal(context: Context, host: Target, request: TerminalRequest): Promise<number> {
   if (!isTerminal(0) || !isTerminal(1)) {
@@ -47,6 +50,16 @@ export async function runTerminal(context: Context, host: Target, request: Termi
   textChoice(context, request.text, host, { terminal: true });
   let text: TextOutput | undefined;
   let typed: TextEncoding | undefined;
+  /** What the notice covered is drawn anew, by those who follow the size. */
+  const unnotice = (): void => {
+    const { cols, rows } = raw.size();
+    if (!raw.notice("") || rows < 2) return;
+    remote.resize(cols, rows - 1);
+    setTimeout(() => {
+      const now = raw.size();
+      remote.resize(now.cols, now.rows);
+    }, REDRAW_MS);
+  };
   const remote = new RemoteTerminal({
     open: async () => {
       const session = await Session.open(host, sessionOptions(context));
@@ -70,7 +83,7 @@ export async function runTerminal(context: Context, host: Target, request: Termi
     ...raw.size(),
     output: async (bytes) => text?.push(bytes),
     onState: (lost) => {
-      if (lost === undefined) raw.notice("");
+      if (lost === undefined) unnotice();
       else raw.notice(`sock: trying again (~. gives up): ${escapeForDisplay(lost.message)}`);
     },
   });

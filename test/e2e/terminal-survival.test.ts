@@ -128,6 +128,25 @@ describe.skipIf(!HAS_TMUX)("while the link is dead", () => {
   });
 });
 
+describe.skipIf(!HAS_TMUX)("after the notice", () => {
+  test("a full-screen program's last line is there again", async () => {
+    await using server = await terminalServer();
+    await using relay = await Relay.start(server.port);
+    await using here = await opened(codeAt(server.join, relay.port));
+    await here.enter("seq 1000 | LESS= less -M");
+    await here.shows("lines 1-23");
+    const before = await here.text();
+    stall(relay, true);
+    relay.cutAll("reset");
+    await here.shows("trying again");
+    stall(relay, false);
+    await until(async () => (await here.text()) === before, "the screen as it was");
+    await here.type("q");
+    await here.enter("exit");
+    await here.shows("ended with 0");
+  });
+});
+
 describe.skipIf(!HAS_TMUX)("in a link that is silent and not known to be dead", () => {
   test("~. ends it here, SIGTERM leaves it there, both soon", async () => {
     await using server = await terminalServer();
