@@ -15,8 +15,9 @@ async function opened(server: Serving): Promise<{ peer: Peer; id: string }> {
   const peer = await scriptedClient(server.join, RUN);
   peer.send({ type: "terminal", name: null, cwd: null, env: { TERM: "xterm" }, ...SIZE });
   const attached = await peer.next();
-  if (attached?.type !== "attached") throw new Error(`the server answered ${JSON.stringify(attached)}`);
-  return { peer, id: String(attached["id"]) };
+  const id = attached?.["id"];
+  if (typeof id !== "string") throw new Error(`the server answered ${JSON.stringify(attached)}`);
+  return { peer, id };
 }
 
 async function refusal(peer: Peer): Promise<unknown> {

@@ -63,6 +63,18 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     await isRestored(here);
   });
 
+  test("no child has a descriptor of another one's terminal, or of the server's", async () => {
+    await using server = await terminalServer();
+    await using here = await opened(server);
+    await using other = await opened(server);
+    // the last is the folder that ls itself reads
+    await other.enter("clear; ls /proc/self/fd | tr '\\n' ' '");
+    await other.shows(/^0 1 2 3 there>/m);
+    expect((await shell(server, ["-n", "-c", "ls /proc/self/fd"])).stdout).toBe("0\n1\n2\n3\n");
+    await here.enter("clear; ls /proc/self/fd | tr '\\n' ' '");
+    await here.shows(/^0 1 2 3 there>/m);
+  });
+
   test("stty size follows a resize, and a storm of them ends at the last", async () => {
     await using server = await terminalServer();
     await using here = await opened(server);
