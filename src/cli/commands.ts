@@ -12,6 +12,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["get", () => import("./get.ts")],
   ["ls", () => import("./ls.ts")],
   ["echo", () => import("./echo.ts")],
+  ["udp", () => import("./udp.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],
   ["revoke", () => import("./revoke.ts")],

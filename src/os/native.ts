@@ -8,6 +8,9 @@ const RENAMEAT2: Partial<Record<NodeJS.Architecture, number>> = { x64: 316, arm6
 const AT_FDCWD = -100;
 const RENAME_EXCHANGE = 2;
 
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",
@@ -27,6 +30,8 @@ interface Libc {
   readonly flock: (fd: number, operation: number) => number;
   /** Linux only. */
   readonly rename: ((from: Buffer, to: Buffer, flags: number) => number) | undefined;
+  /** Linux only. */
+  readonly setsockopt: ((fd: number, level: number, name: number, value: Buffer) => number) | undefined;
 }
 
 let libc: Libc | undefined;
@@ -38,7 +43,7 @@ function load(): Libc | undefined {
   if (process.platform === "darwin") {
     libc = attempt(() => {
       const { symbols } = dlopen("libSystem.B.dylib", { flock: { args: ["i32", "i32"], returns: "i32" } });
-      return { flock: symbols.flock, rename: undefined };
+      return { flock: symbols.flock, rename: undefined, setsockopt: undefined };
     });
   } else if (process.platform === "linux") {
     for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
@@ -53,6 +58,7 @@ function linux(name: string): Libc {
     flock: { args: ["i32", "i32"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
     __errno_location: { args: [], returns: "ptr" },
+    setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   });
   const number = RENAMEAT2[process.arch];
   const rename = (from: Buffer, to: Buffer, flags: number): number => {
@@ -61,7 +67,9 @@ function linux(name: string): Libc {
     const at = symbols.__errno_location();
     return at === null ? -1 : read.i32(at, 0);
   };
-  return { flock: symbols.flock, rename: number === undefined ? undefined : rename };
+  const setsockopt = (fd: number, level: number, name: number, value: Buffer): number =>
+    symbols.setsockopt(fd, level, name, ptr(value), value.length);
+  return { flock: symbols.flock, rename: number === undefined ? undefined : rename, setsockopt };
 }
 
 function attempt<T>(action: () => T): T | undefined {
@@ -91,6 +99,13 @@ export function exchange(a: string | Buffer, b: string | Buffer): boolean {
   const code = ERRNO[errno] ?? `errno ${errno}`;
   if (code === "EINVAL" || code === "ENOSYS") return false;
   throw Object.assign(new Error(`renameat2: ${code}`), { code });
+}
+
+/** Asks for a larger receive buffer of a socket, bytes; the system's limit stays, and where it can't be had all stays. */
+export function enlargeReceiveBuffer(fd: number, bytes: number): void {
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(bytes);
+  load()?.setsockopt?.(fd, SOL_SOCKET, SO_RCVBUF, value);
 }
 
 function terminated(path: string | Buffer): Buffer {

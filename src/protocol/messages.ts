@@ -41,6 +41,16 @@ import {
 } from "./file-messages.ts";
 import type { Header } from "./json.ts";
 import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
+import {
+  type AskCounts,
+  type Counts,
+  readAskCounts,
+  readCounts,
+  readUdp,
+  readUdpRun,
+  type Udp,
+  type UdpRun,
+} from "./udp-messages.ts";
 
 type HelloBase = {
   readonly type: "hello";
@@ -92,8 +102,9 @@ export type Enrolled = {
 export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
-export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls;
-export type ServerMessage = Common | ServerHello | Enrolled | Ready | Source | Result | Item | Closing;
+export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls | Udp | AskCounts;
+export type ServerMessage =
+  Common | ServerHello | Enrolled | Ready | Source | Result | Item | UdpRun | Counts | Closing;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -115,6 +126,8 @@ const client: Readers<ClientMessage> = {
   enrol: (h) => ({ type: "enrol", spki: base64(h, "spki", MAX_SPKI_TEXT), name: str(h, "name", MAX_WORD) }),
   ...fileRequestReaders,
   ls: readLs,
+  udp: readUdp,
+  counts: readAskCounts,
 };
 
 const server: Readers<ServerMessage> = {
@@ -141,6 +154,8 @@ const server: Readers<ServerMessage> = {
   }),
   ...fileResponseReaders,
   item: readItem,
+  udp: readUdpRun,
+  counts: readCounts,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

@@ -12,6 +12,7 @@ import type { Report } from "./events.ts";
 import type { Grant, Grants } from "./grants.ts";
 import type { Rails } from "./rails.ts";
 import type { Shares } from "./shares.ts";
+import type { UdpRuns } from "./udp-runs.ts";
 import { VERSION } from "../version.ts";
 
 /** What every session of one server shares. */
@@ -24,10 +25,11 @@ export interface ServerContext {
   readonly pool: BlockPool;
   readonly claims: Claims;
   readonly rails: Rails;
+  readonly udp: UdpRuns;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
-export const ANSWERED: readonly string[] = ["echo", "put", "get", "ls"];
+export const ANSWERED: readonly string[] = ["echo", "udp", "put", "get", "ls"];
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 

@@ -19,6 +19,7 @@ import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
 import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
 import { sweepShares } from "./sweep.ts";
+import { UdpRuns } from "./udp-runs.ts";
 import { removeStaleSockets } from "./unix-socket.ts";
 
 export interface StartOptions {
@@ -87,7 +88,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
   }
   const stateless = secret !== undefined && secret.trim() !== "";
   const shares = new Shares(folders, forbidden(state));
-  const server = Server.start({
+  const server = await Server.start({
     identity,
     context: {
       grants,
@@ -97,6 +98,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       pool: new BlockPool(),
       claims: new Claims(),
       rails,
+      udp: new UdpRuns(),
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,
