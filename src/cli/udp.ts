@@ -167,7 +167,7 @@ async function report(
   context.json.result({
     host: name,
     started: measured.started.toISOString(),
-    address: `${measured.address}`,
+    address: measured.address,
     port: measured.port,
     size: run.size,
     interval_us: run.intervalNs / 1000,

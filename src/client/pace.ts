@@ -13,8 +13,8 @@ export interface Pace {
   /** Time of the first, by `performance.now()`. */
   readonly start: number;
   /** Sends a number whose time has come; false where the system has no room: it is tried again. */
-  send(number: number, due: number): boolean;
-  isOver(): boolean;
+  readonly send: (number: number, due: number) => boolean;
+  readonly isOver: () => boolean;
 }
 
 /** Resolves when all are sent, or it is over. Between two sends the event loop always turns, so that replies are timed. */

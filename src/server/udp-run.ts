@@ -15,7 +15,7 @@ export interface RunOptions {
   /** The local address's, that the client reached over TCP. */
   readonly socket: DatagramSocket;
   /** Whether the run may belong to this address. */
-  mayComeFrom(address: string): boolean;
+  readonly mayComeFrom: (address: string) => boolean;
 }
 
 /** One run of a client: its datagrams are checked, counted and sent back. What it needs memory for begins with the first. */
