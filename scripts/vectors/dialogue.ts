@@ -17,6 +17,15 @@ const HEX_BYTES_A_LINE = 40;
 const TEXT = "hello";
 const FILE = "one\ntwo\n";
 const digest = new Bun.CryptoHasher("sha256").update(FILE).digest("hex");
+const file = {
+  kind: "file",
+  length: FILE.length,
+  mtime: 1_795_225_320_000_000,
+  mode: 0o600,
+  digest,
+  size: FILE.length,
+} as const;
+const counts = { files: 1, bytes: FILE.length, skipped: 0, failed: 0 } as const;
 
 const TURNS: readonly Turn[] = [
   {
@@ -26,7 +35,7 @@ const TURNS: readonly Turn[] = [
       min: 1,
       max: 1,
       sock: "0.1.0",
-      features: [],
+      features: ["zstd"],
       run: "000102030405060708090a0b0c0d0e0f",
       platform: "linux",
       name: "kai-laptop",
@@ -39,7 +48,7 @@ const TURNS: readonly Turn[] = [
       min: 1,
       max: 1,
       sock: "0.1.0",
-      features: [],
+      features: ["zstd"],
       platform: "linux",
       name: "web1",
       caps: ["echo", "put", "get"],
@@ -59,28 +68,39 @@ const TURNS: readonly Turn[] = [
       on_exists: "replace",
       verify: false,
       sync: false,
+      checksum: false,
+      dry: false,
+      atomic: false,
+      compress: "auto",
     },
   },
-  {
-    from: "C",
-    message: {
-      type: "entry",
-      entry: 0,
-      kind: "file",
-      path: "a.txt",
-      length: FILE.length,
-      mtime: 1_795_225_320_000_000,
-      mode: 0o644,
-    },
-  },
-  { from: "C", message: { type: "data", entry: 0, size: FILE.length }, body: FILE },
-  { from: "C", message: { type: "end", entry: 0, bytes: FILE.length, digest } },
-  { from: "C", message: { type: "finish" } },
+  { from: "C", message: { type: "entry", entry: 0, path: "a.txt", ...file }, body: FILE },
+  { from: "S", message: { type: "ready", fresh: true } },
   {
     from: "S",
     message: { type: "done", entry: 0, bytes: FILE.length, digest, action: "new", path: "notes/a.txt" },
   },
-  { from: "S", message: { type: "result", files: 1, bytes: FILE.length, skipped: 0, failed: 0 } },
+  { from: "C", message: { type: "finish" } },
+  { from: "S", message: { type: "result", ...counts } },
+  {
+    from: "C",
+    message: {
+      type: "get",
+      paths: [{ path: "notes/a.txt" }],
+      digest: "sha256",
+      links: "keep",
+      compress: "auto",
+      fresh: true,
+    },
+  },
+  { from: "S", message: { type: "source", source: 0, kind: "file" } },
+  { from: "S", message: { type: "entry", entry: 0, path: ".", source: 0, ...file }, body: FILE },
+  {
+    from: "C",
+    message: { type: "done", entry: 0, bytes: FILE.length, digest, action: "new", path: "b.txt" },
+  },
+  { from: "S", message: { type: "result", ...counts } },
+  { from: "C", message: { type: "finish" } },
   { from: "C", message: { type: "bye" } },
 ];
 

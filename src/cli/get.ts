@@ -59,7 +59,8 @@ export default defineVerb({
     const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
     const progress = new TransferProgress(context.ui, null);
-    using places = new Destinations(dest, !single, dry);
+    const several = !single || wanted.some(({ matched }) => matched);
+    using places = new Destinations(dest, several, dry);
     const pool = new BlockPool();
     const hosts: string[] = [];
     try {
@@ -154,6 +155,8 @@ interface Wanted {
   readonly host: Target;
   /** Bytes where it is not UTF-8. */
   readonly path: string | Uint8Array;
+  /** A pattern led to it: how many others it led to does not change where it goes. */
+  readonly matched: boolean;
 }
 
 /** The words with what their patterns mean in their place. Throws `not-found` for a pattern that fits nothing. */
@@ -165,13 +168,13 @@ async function expanded(
   for (const { host: word, path } of remotes) {
     const host = resolveHost(word, context.env);
     if (!hasGlob(path)) {
-      wanted.push({ host, path });
+      wanted.push({ host, path, matched: false });
       continue;
     }
     const session = await Session.open(host, sessionOptions(context));
     try {
       // a key that may not list can still name a file that is called so
-      if (!session.server.caps.includes("ls")) wanted.push({ host, path });
+      if (!session.server.caps.includes("ls")) wanted.push({ host, path, matched: false });
       else {
         let inside: string | undefined;
         for await (const one of expand(session, path)) {
@@ -179,7 +182,7 @@ async function expanded(
           // it comes with the folder that it is in
           if (inside !== undefined && shown.startsWith(inside)) continue;
           if (one.item?.kind === "folder") inside = `${shown.replace(/\/$/, "")}/`;
-          wanted.push({ host, path: one.path });
+          wanted.push({ host, path: one.path, matched: one.path !== path });
         }
       }
     } finally {

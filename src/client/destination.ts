@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
+import { errnoOf } from "../files/errno.ts";
 import { fsFailure } from "../files/failure.ts";
 import { checkName, type Name, nameBytes, showPath } from "../files/names.ts";
 import { holdsPartials } from "../files/partials.ts";
@@ -14,6 +15,8 @@ export class Destinations implements Disposable {
   readonly #several: boolean;
   readonly #dry: boolean;
   readonly #roots = new Map<string, Root>();
+  /** Folders that were made for what comes. */
+  readonly #made = new Set<string>();
 
   /** `dest` as the user wrote it; `several` things go there, so that it is a folder. */
   constructor(dest: string, several: boolean, dry: boolean) {
@@ -38,8 +41,11 @@ export class Destinations implements Disposable {
       const own = into && name !== undefined ? [checked(name)] : [];
       const folder = dest || ".";
       const shown = own.length === 0 ? folder.replace(/(?<=.)\/+$/, "") : shownIn(folder, own[0] ?? "");
-      if (own.length === 0) return { ...this.#below(folder, []), shown, ownsRoot: name !== undefined };
-      return { ...this.#below(folder, own), shown };
+      const landing = { ...this.#below(folder, own), shown };
+      if (own.length > 0) return landing;
+      // contents that are poured into a folder say nothing about that folder
+      const owns = name !== undefined || this.#made.has(folder);
+      return { ...landing, ownsRoot: owns, keepsRoot: !owns };
     }
     if (into || isFolder(dest)) {
       if (name === undefined)
@@ -63,8 +69,9 @@ export class Destinations implements Disposable {
     let root = this.#roots.get(folder);
     if (root === undefined) {
       try {
-        fs.mkdirSync(folder, { recursive: true });
+        if (fs.mkdirSync(folder, { recursive: true }) !== undefined) this.#made.add(folder);
       } catch (cause) {
+        if (errnoOf(cause) === "EEXIST") throw new SockError("not-folder", `${folder}: is not a folder`);
         throw fsFailure(cause, folder);
       }
       root = Root.open(folder, { name: folder === "." ? "" : join(folder), writable: true });

@@ -34,6 +34,7 @@ export async function getStream(session: Session, path: WirePath, options: Strea
     compress: options.compress,
     fresh: true,
   });
+  let isKnown = false;
   let file: StreamedFile | undefined;
   let failure: SockError | undefined;
   let done: Streamed | undefined;
@@ -42,6 +43,8 @@ export async function getStream(session: Session, path: WirePath, options: Strea
       const { message, frame } = await session.next();
       switch (message.type) {
         case "source":
+          if (isKnown) throw unasked();
+          isKnown = true;
           if (message.kind === "failed") failure = new SockError(message.code, message.message, message.hint);
           else if (message.kind === "folder") {
             failure = new SockError("is-folder", "is a folder", "sock get HOST:PATH fetches it as one");
@@ -49,7 +52,13 @@ export async function getStream(session: Session, path: WirePath, options: Strea
           }
           break;
         case "entry": {
-          if (message.kind !== "file" || file !== undefined || done !== undefined || message.offer === true) {
+          if (
+            !isKnown ||
+            message.kind !== "file" ||
+            file !== undefined ||
+            done !== undefined ||
+            message.offer === true
+          ) {
             throw unasked();
           }
           options.onBegin?.(message.length);
@@ -70,6 +79,9 @@ export async function getStream(session: Session, path: WirePath, options: Strea
         case "abort":
           failure = new SockError(message.code, "the server could not go on with the file");
           channel.send({ type: "stop", entry: message.entry, code: message.code, message: failure.message });
+          break;
+        case "missed":
+          failure ??= new SockError(message.code, message.message, message.hint);
           break;
         case "result":
           channel.send({ type: "finish" });

@@ -1,5 +1,5 @@
 import { asSockError, SockError } from "../errors.ts";
-import type { Compress, Digest, Entry, Links, Source, WirePath } from "../protocol/file-messages.ts";
+import type { Compress, Digest, Entry, Links, Missed, Source, WirePath } from "../protocol/file-messages.ts";
 import { type Counts, count, type Outcome } from "../transfer/outcome.ts";
 import { Receiver } from "../transfer/receiver.ts";
 import type { Landing, ReceiverOptions } from "../transfer/receiving-options.ts";
@@ -24,12 +24,14 @@ export interface GetOptions extends RetryOptions {
   readonly isLeftOut?: ((path: Segments, isFolder: boolean) => boolean) | undefined;
   onFailed(source: number, error: SockError): void;
   onOutcome?(outcome: Outcome): void;
-  onBytes?(bytes: number): void;
+  onBytes?(bytes: number, there: number): void;
 }
 
 /** One of our paths, as the server said what it is. */
 interface Asked {
   readonly kind: "file" | "folder";
+  /** Something came of it, or the server said why not. */
+  begun: boolean;
   /** Undefined where it can't be placed here: its entries are refused. */
   readonly landing: Landing | SockError;
 }
@@ -41,25 +43,34 @@ export async function get(
   options: GetOptions,
 ): Promise<Counts> {
   const totals: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
-  let moved = 0;
+  /** How far any connection came: entries with their end, and bytes of the next one. */
+  const furthest = { told: 0, bytes: 0 };
+  let progress = 0;
+  let opened = 0;
+  const reached = (entries: number, count: number): void => {
+    if (entries < furthest.told || (entries === furthest.told && count <= furthest.bytes)) return;
+    [furthest.told, furthest.bytes] = [entries, count];
+    progress += 1;
+  };
   /** Entries that were told of on earlier connections: those that are there now are not told again. */
   let toldBefore = 0;
   return retrying(
     async () => {
       const session = await open();
-      moved += 1;
+      opened += 1;
       let told = 0;
       try {
         const outcome = (one: Outcome): void => {
-          moved += 1;
           told += 1;
-          if (one.action === "same" && told <= toldBefore) return;
+          reached(told, 0);
+          // what does not come is told by each connection
+          if ((one.action === "same" || one.error !== undefined) && told <= toldBefore) return;
           count(totals, one);
           options.onOutcome?.(one);
         };
-        const bytes = (count: number): void => {
-          moved += count;
-          options.onBytes?.(count);
+        const bytes = (count: number, there: number): void => {
+          reached(told, there);
+          options.onBytes?.(count, there);
         };
         await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
         return totals;
@@ -68,7 +79,8 @@ export async function get(
         session.close();
       }
     },
-    () => moved,
+    // a first session is one more than none; that there are others after it is no progress
+    () => progress + Math.min(opened, 1),
     options,
   );
 }
@@ -78,15 +90,19 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const { channel } = session;
   const { paths, digest, links, compress } = request;
   const asked: Asked[] = [];
+  let isFailureKnown = false;
+  const tell = (one: Outcome): void => {
+    // a break is no outcome: it is tried again
+    if (channel.failure !== undefined) return;
+    if (one.action === "failed") isFailureKnown = true;
+    options.onOutcome?.(one);
+  };
   const receiver = new Receiver(channel, {
     ...options.receiver,
-    land: (entry) => landing(entry, asked),
+    land: (entry) => landing(entry, asked, links),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
-    // a break is no outcome: it is tried again
-    onOutcome: (one) => {
-      if (channel.failure === undefined) options.onOutcome?.(one);
-    },
-    onBytes: (count) => options.onBytes?.(count),
+    onOutcome: tell,
+    onBytes: (count, there) => options.onBytes?.(count, there),
   });
   session.pack(compress);
   channel.send({ type: "get", paths, digest, links, compress, fresh: options.fresh() });
@@ -97,6 +113,12 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
         case "source":
           asked.push(next(message, asked.length, paths.length, options));
           break;
+        case "missed": {
+          if (message.skipped !== true) isFailureKnown = true;
+          const missed = missedOutcome(message, asked, options);
+          if (missed !== undefined) tell(missed);
+          break;
+        }
         case "entry":
         case "data":
         case "proof":
@@ -105,8 +127,11 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
           await receiver.take(message, frame);
           break;
         case "result":
-          if (receiver.busy || asked.length !== paths.length) {
+          if (receiver.busy || asked.length !== paths.length || asked.some(isDue)) {
             throw new SockError("protocol", "the server ended before all was sent");
+          }
+          if (message.failed > 0 && !isFailureKnown && !asked.some(isMisplaced)) {
+            throw new SockError("protocol", "the server counts failures that it has not told of");
           }
           channel.send({ type: "finish" });
           return;
@@ -131,14 +156,14 @@ function next(message: Source, due: number, most: number, options: GetOptions): 
   if (message.kind === "failed") {
     const error = new SockError(message.code, message.message, message.hint);
     options.onFailed(source, error);
-    return { kind: "file", landing: error };
+    return { kind: "file", begun: false, landing: error };
   }
   try {
-    return { kind: message.kind, landing: options.place(source, message.kind) };
+    return { kind: message.kind, begun: false, landing: options.place(source, message.kind) };
   } catch (thrown) {
     const error = asSockError(thrown);
     options.onFailed(source, error);
-    return { kind: message.kind, landing: error };
+    return { kind: message.kind, begun: false, landing: error };
   }
 }
 
@@ -149,10 +174,46 @@ function leftOut(excludes: (path: Segments, isFolder: boolean) => boolean): (ent
   };
 }
 
-/** A server can't choose where: entries are below what was asked for, or the asked for file itself. */
-function landing(entry: Entry, all: readonly Asked[]): Landing {
-  const asked = all[entry.source ?? 0];
+/** What the server can't send, or passes over; undefined below what can't be placed here anyway. */
+function missedOutcome(
+  message: Missed,
+  all: readonly Asked[],
+  { isLeftOut }: GetOptions,
+): Outcome | undefined {
+  const asked = all[message.source];
   if (asked === undefined) {
+    throw new SockError("protocol", "the server told of what nobody asked for");
+  }
+  asked.begun = true;
+  if (asked.landing instanceof SockError) return undefined;
+  const path = "path" in message ? message.path : Buffer.from(message.path64, "base64");
+  const isTop = path === ".";
+  // what was asked for by its name is never passed over
+  if (isTop ? message.skipped === true : asked.kind === "file") {
+    throw new SockError("protocol", "the server told of what nobody asked for");
+  }
+  const segments = isTop ? [] : wireSegments(path);
+  if (segments.length > 0 && isLeftOut?.(segments, false) === true) return undefined;
+  const shown = [asked.landing.shown, ...(segments.length > 0 ? [showPath(segments)] : [])].join("/");
+  const error = new SockError(message.code, message.message, message.hint);
+  const action = message.skipped === true ? "skipped" : "failed";
+  return { kind: "file", shown, bytes: 0, digest: "", action, error, ms: 0 };
+}
+
+/** It can't be placed here, or does not come: that was told. */
+function isMisplaced({ landing: place }: Asked): boolean {
+  return place instanceof SockError;
+}
+
+/** A file that was promised, and of which nothing came. */
+function isDue(asked: Asked): boolean {
+  return asked.kind === "file" && !asked.begun && !isMisplaced(asked);
+}
+
+/** A server can't choose where: entries are below what was asked for, or the asked for file itself. */
+function landing(entry: Entry, all: readonly Asked[], links: Links): Landing {
+  const asked = all[entry.source ?? 0];
+  if (asked === undefined || (entry.kind === "link" && links !== "keep")) {
     throw new SockError("protocol", "the server sent what nobody asked for");
   }
   if (asked.landing instanceof SockError) throw asked.landing;
@@ -164,9 +225,10 @@ function landing(entry: Entry, all: readonly Asked[]): Landing {
   if (asked.kind === "file" && entry.kind !== "file") {
     throw new SockError("protocol", "the server sent something else than it said");
   }
+  asked.begun = true;
   if (isTop) return asked.landing;
   const below = wireSegments(path);
   const { root, segments, shown } = asked.landing;
   const own = [...segments, ...below];
-  return { root, segments: own, shown: `${shown}/${showPath(below)}` };
+  return { root, segments: own, shown: shown === "." ? showPath(below) : `${shown}/${showPath(below)}` };
 }

@@ -36,20 +36,14 @@ export async function put(
   to: string,
   options: PutOptions,
 ): Promise<Counts> {
-  let sent = 0;
   const sender = new Sender(items, {
     digest: options.digest,
     onExists: options.onExists,
+    dry: options.dry,
     pool: options.pool,
     pace: options.pace,
-    onOutcome: (outcome) => {
-      sent += 1;
-      options.onOutcome?.(outcome);
-    },
-    onBytes: (bytes, item) => {
-      sent += bytes;
-      options.onBytes?.(bytes, item);
-    },
+    onOutcome: (outcome) => options.onOutcome?.(outcome),
+    onBytes: (bytes, item) => options.onBytes?.(bytes, item),
   });
   let opened = 0;
   try {
@@ -64,7 +58,8 @@ export async function put(
           session.close();
         }
       },
-      () => sent + opened,
+      // a first session is one more than none; that there are others after it is no progress
+      () => sender.progress + Math.min(opened, 1),
       options,
     );
   } finally {
@@ -137,6 +132,9 @@ async function readAnswers(session: Session, sender: Sender, ready: (fresh: bool
         break;
       case "result":
         if (!sender.finished) throw new SockError("protocol", "the server ended without an answer");
+        if (message.failed > 0 && sender.counts.failed === 0) {
+          throw new SockError("protocol", "the server counts failures that it has not told of");
+        }
         return;
       default:
         throw new SockError("protocol", `the server answered a put with ${message.type}`);

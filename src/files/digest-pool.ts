@@ -72,6 +72,13 @@ function leastBusy(): HashThread {
   return thread;
 }
 
+/** Digests of what lies one after another in `block`, as long as `lengths` say, hex without anything between. */
+export async function digestMany(block: Uint8Array, lengths: Uint32Array): Promise<string> {
+  const { digest } = await leastBusy().ask({ type: "many", id: ++lastId, block, lengths });
+  if (digest === undefined) throw new SockError("internal", "the thread that hashes gave no digest");
+  return digest;
+}
+
 /** SHA-256 on another thread. A block in shared memory is read in place, any other is copied. */
 export class WorkerDigester {
   readonly elsewhere = true;

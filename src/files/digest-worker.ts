@@ -10,6 +10,7 @@ addEventListener("message", (event: MessageEvent<DigestRequest>) => {
 
 function answer(request: DigestRequest): DigestReply {
   const { id } = request;
+  if (request.type === "many") return { id, digest: digestsOf(request.block, request.lengths) };
   const hasher = hashers.get(id) ?? new Bun.CryptoHasher("sha256");
   switch (request.type) {
     case "update":
@@ -25,4 +26,14 @@ function answer(request: DigestRequest): DigestReply {
     default:
       throw new Error(`unknown request ${JSON.stringify(request satisfies never)}`);
   }
+}
+
+function digestsOf(block: Uint8Array, lengths: Uint32Array): string {
+  let digests = "";
+  let at = 0;
+  for (const length of lengths) {
+    digests += Bun.SHA256.hash(block.subarray(at, at + length), "hex");
+    at += length;
+  }
+  return digests;
 }

@@ -22,6 +22,8 @@ export const MAX_FIRST_HEADER_BYTES = 4 * KiB;
 export const MAX_BODY_BYTES = 1 * MiB;
 /** Longest row of frames that is packed into one, bytes. */
 export const MAX_PACKED_BYTES = MAX_BODY_BYTES + MAX_HEADER_BYTES + LENGTH_BYTES;
+/** Longest window of its zstd frame, bytes: what RFC 8878 asks every decoder to have. */
+export const MAX_PACKED_WINDOW_BYTES = 8 * MiB;
 /** The word of a `hello` whose sender takes `packed` frames. */
 export const FEATURE_ZSTD = "zstd";
 /** Deepest nesting of a header's JSON; the header's own object is level 1. */
@@ -88,6 +90,10 @@ export const DATA_BYTES = 1 * MiB;
 export const BLOCKS_IN_FLIGHT = 8;
 /** Files up to this many bytes are hashed where they are; longer ones on a thread of their own. */
 export const INLINE_HASH_BYTES = 1 * MiB;
+/** So many small files of a transfer are hashed where they are; more of them, some together, on a thread. */
+export const INLINE_DIGESTS = 200;
+/** Small files that are hashed together, bytes. */
+export const DIGEST_BATCH_BYTES = 128 * KiB;
 /** Files up to this many bytes travel in the frame of their entry. */
 export const SMALL_FILE_BYTES = 64 * KiB;
 /** Block of the proofs that a prefix is there already, bytes. */
@@ -98,6 +104,8 @@ export const PROOFS_IN_FRAME = 64;
 export const RESUME_BYTES = 1 * MiB;
 /** Entries that a sender has out without an answer. */
 export const ENTRIES_IN_FLIGHT = 1024;
+/** What a receiver passes over after it has stopped an entry: more is not on its way, and meant for nobody, bytes. */
+export const MAX_PASSED_OVER_BYTES = 256 * MiB;
 /** Most paths in one `get`. */
 export const MAX_GET_PATHS = 64;
 /** Longest target of a symbolic link, bytes (PATH_MAX). */

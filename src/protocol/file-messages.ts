@@ -80,6 +80,13 @@ export type Links = (typeof LINKS)[number];
 export type Source = { readonly type: "source"; readonly source: number } & (
   { readonly kind: "file" | "folder" } | ({ readonly kind: "failed" } & Problem)
 );
+/** Server, in a get: what is there and does not come. It failed; or it is `skipped`, as a device, or a link that leads out. */
+export type Missed = {
+  readonly type: "missed";
+  readonly source: number;
+  readonly skipped?: true;
+} & WirePath &
+  Problem;
 /** Server: ends a `put` or `get`, with what became of its entries. */
 export type Result = {
   readonly type: "result";
@@ -223,13 +230,20 @@ export const fileRequestReaders: Readers<Put | Finish | Get> = {
   }),
 };
 
-export const fileResponseReaders: Readers<Ready | Source | Result> = {
+export const fileResponseReaders: Readers<Ready | Source | Missed | Result> = {
   ready: (h) => ({ type: "ready", fresh: bool(h, "fresh") }),
   source: (h) => {
     const kind = oneOf(h, "kind", ["file", "folder", "failed"]);
     const base = { type: "source", source: int(h, "source") } as const;
     return kind === "failed" ? { ...base, kind, ...problem(h) } : { ...base, kind };
   },
+  missed: (h) => ({
+    type: "missed",
+    source: int(h, "source"),
+    ...optional(h, "skipped", yes, (skipped) => ({ skipped })),
+    ...pathOf(h),
+    ...problem(h),
+  }),
   result: (h) => ({
     type: "result",
     files: int(h, "files"),

@@ -30,6 +30,7 @@ import {
   fileResponseReaders,
   type Finish,
   type Get,
+  type Missed,
   type Put,
   type Ready,
   receiverReaders,
@@ -104,7 +105,7 @@ export type Closing = { readonly type: "closing"; readonly reason: string };
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
 export type ClientMessage = Common | ClientHello | Enrol | Put | Finish | Get | Ls | Udp | AskCounts;
 export type ServerMessage =
-  Common | ServerHello | Enrolled | Ready | Source | Result | Item | UdpRun | Counts | Closing;
+  Common | ServerHello | Enrolled | Ready | Source | Missed | Result | Item | UdpRun | Counts | Closing;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;

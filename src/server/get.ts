@@ -21,8 +21,19 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     digest: request.digest,
     // whatever the client does about files that it has, it is its own
     onExists: "any",
+    dry: "any",
     pool: context.pool,
     pace: rate === undefined ? undefined : new Pace(rate),
+    onMissed: ({ source, path }, { code, message, hint }, skipped) =>
+      channel.sendSoon({
+        type: "missed",
+        source,
+        ...path,
+        code,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+        ...(skipped ? { skipped } : {}),
+      }),
     onOutcome: (outcome) => {
       only = outcome;
       seen += 1;

@@ -55,6 +55,8 @@ class PutConversation {
     if (!into || context.rails.onExists(request.on_exists) !== "replace") {
       throw new SockError("policy", "only a folder that is replaced can change as one");
     }
+    // nothing is to be changed: what would become of each file is the same
+    if (request.dry === true) return new PutConversation(session, request, place, undefined);
     const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
     return new PutConversation(session, request, place, staged);
   }

@@ -1,11 +1,15 @@
 import { SockError } from "../errors.ts";
-import type { Done, OnExists } from "../protocol/file-messages.ts";
-import type { Pending } from "./pending.ts";
+import type { Done } from "../protocol/file-messages.ts";
+import type { Pending, SenderOptions } from "./pending.ts";
 
 /** The receiver's word counts only where it fits what was asked and sent. Throws `protocol`, `differs`. */
-export function checkDone(done: Done, { item, sent, have }: Pending, onExists: OnExists | "any"): void {
+export function checkDone(
+  done: Done,
+  { item, sent, have }: Pending,
+  { onExists, dry }: Pick<SenderOptions, "onExists" | "dry">,
+): void {
   const { action } = done;
-  const asked = onExists === "any" || action === (onExists === "skip" ? "skipped" : "renamed");
+  const asked = onExists === "any" || onExists === (action === "skipped" ? "skip" : "rename");
   if ((action === "skipped" || action === "renamed") && !asked) {
     throw new SockError("protocol", `the receiver ${action} a file, and was not asked to`);
   }
@@ -18,7 +22,7 @@ export function checkDone(done: Done, { item, sent, have }: Pending, onExists: O
   }
   if (sent === undefined) {
     // what would become of an offer, where nothing is to be changed
-    if (done.digest === "" && (have === 0 || action === "replaced")) return;
+    if (dry !== false && done.digest === "" && (have === 0 || action === "replaced")) return;
     throw new SockError("protocol", "the receiver says that it has all, before all was sent");
   }
   if (done.bytes !== sent.bytes || done.digest !== sent.digest) throw differs();

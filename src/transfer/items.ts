@@ -59,6 +59,8 @@ export interface DrainItem {
 /** It can't be sent (`failed`), or is not to be (`passed`: a device, a link that leads out). */
 export interface LostItem {
   readonly kind: "failed" | "passed";
+  /** In a get: as the receiver knows it. */
+  readonly at?: { readonly source: number; readonly path: WirePath } | undefined;
   readonly shown: string;
   readonly error: SockError;
 }

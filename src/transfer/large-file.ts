@@ -52,6 +52,11 @@ export class LargeFile {
     }
   }
 
+  /** Bytes of the file that are there, with what was proved. */
+  get bytes(): number {
+    return this.#receiving?.bytes ?? 0;
+  }
+
   async data(piece: Uint8Array, release?: () => void): Promise<void> {
     if (this.#receiving === undefined) throw new SockError("protocol", "data came before it was asked for");
     const { maxFile } = this.#put.options;
@@ -87,7 +92,7 @@ export class LargeFile {
   }
 
   failed(error: SockError): Outcome {
-    return this.#told({ bytes: this.#receiving?.bytes ?? 0, digest: "", action: "failed", error });
+    return this.#told({ bytes: this.bytes, digest: "", action: "failed", error });
   }
 
   /** The transfer broke: what came stays for the next one, where that can be. */

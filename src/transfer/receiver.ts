@@ -6,6 +6,7 @@ import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
+import { ENTRIES_IN_FLIGHT, MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
 import { LargeFile } from "./large-file.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
@@ -26,8 +27,14 @@ export class Receiver {
   readonly #places = new Places();
   readonly #recent = new RecentPaths();
   readonly #slice = new Slice();
+  /** The highest number of an entry so far. */
+  #last = -1;
   /** The file that comes in `data` frames. */
   #large: LargeFile | undefined;
+  /** Offers that were wanted, and whose bytes have not begun. */
+  readonly #wanted = new Map<number, Wanted>();
+  /** Bytes since the last entry that were of no use: what was on its way when it was stopped. */
+  #passedOver = 0;
 
   constructor(wire: Wire, options: ReceiverOptions) {
     this.#wire = wire;
@@ -36,7 +43,7 @@ export class Receiver {
 
   /** The sender may not end now. */
   get busy(): boolean {
-    return this.#large !== undefined;
+    return this.#large !== undefined || this.#wanted.size > 0;
   }
 
   /** One message; the next one only when this has resolved. Throws what ends the connection. */
@@ -47,26 +54,31 @@ export class Receiver {
         if (this.#large !== undefined) {
           throw new SockError("protocol", "an entry began in the middle of another");
         }
+        this.#last = Math.max(this.#last, message.entry);
+        this.#passedOver = 0;
         await this.#entry(message, frame);
         frame.release?.();
         break;
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
           await this.#step(this.#large, (large) => large.data(frame.body ?? EMPTY, frame.release));
-          this.#options.onBytes?.(length);
-        } else frame.release?.();
+          this.#options.onBytes?.(length, this.#large?.bytes ?? 0);
+        } else this.#passOver(message, frame);
         break;
       case "proof":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.prove(frame.body ?? EMPTY));
         }
+        // they go on for a while after the answer to them
+        this.#passOver(message, frame);
         break;
       case "end":
         if (this.#large?.entry.entry === message.entry) {
           await this.#step(this.#large, (large) => large.end(message.bytes, message.digest));
-        }
+        } else this.#passOver(message, frame);
         break;
       case "abort":
+        this.#countPassedOver(0);
         await this.#aborted(message.entry, message.code);
         break;
       default:
@@ -92,6 +104,7 @@ export class Receiver {
 
   async #entry(entry: Entry, { body }: Received): Promise<void> {
     const started = performance.now();
+    const isWanted = this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
       this.#wire.sendSoon({
         type: "done",
@@ -107,6 +120,7 @@ export class Receiver {
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
+      this.#recent.claim(landing, entry, isWanted);
       if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
@@ -115,7 +129,7 @@ export class Receiver {
         started,
       };
       if (entry.kind === "folder") this.#answer(entry, putFolder(put, entry));
-      else if (entry.kind === "link") this.#once(put, () => this.#answer(entry, putLink(put, entry)));
+      else if (entry.kind === "link") this.#answer(entry, putLink(put, entry));
       else await this.#file(put, entry, body);
     } catch (thrown) {
       const error = asSockError(thrown);
@@ -128,20 +142,19 @@ export class Receiver {
     const { options } = put;
     if (entry.offer === true) {
       const weighed = weigh(put, entry);
-      if ("have" in weighed) this.#wire.sendSoon({ type: "want", entry: entry.entry, have: weighed.have });
+      if ("have" in weighed) this.#want(put, entry, weighed.have);
       else this.#answer(entry, weighed);
       return;
     }
     if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
     if (entry.digest !== undefined && body !== undefined) {
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
-      options.onBytes?.(body.length);
+      options.onBytes?.(body.length, 0);
       if (!options.sync && !options.verify) {
-        this.#once(put, () => this.#answer(entry, putSmall(put, entry, body)));
+        this.#answer(entry, putSmall(put, entry, body));
         return;
       }
     }
-    this.#recent.add(put.landing);
     this.#large = await LargeFile.begin(put, entry, this.#wire, () => this.close());
     if (this.#large.outcome !== undefined) await this.#finished(this.#large);
     else if (entry.digest !== undefined && body !== undefined) {
@@ -153,11 +166,25 @@ export class Receiver {
     }
   }
 
-  /** Two entries of one path would be one file at the end: the second is refused. */
-  #once(put: Put, action: () => void): void {
-    this.#recent.check(put.landing);
-    action();
-    this.#recent.add(put.landing);
+  #passOver({ entry }: { entry: number }, frame: Received): void {
+    frame.release?.();
+    if (entry > this.#last) throw new SockError("protocol", "a part came of an entry that has not begun");
+    this.#countPassedOver(frame.body?.length ?? 0);
+  }
+
+  #countPassedOver(bytes: number): void {
+    this.#passedOver += bytes + FRAME_BYTES;
+    if (this.#passedOver > MAX_PASSED_OVER_BYTES) {
+      throw new SockError("protocol", "the peer goes on with what was stopped");
+    }
+  }
+
+  #want({ landing: { shown }, started }: Put, { entry, kind }: FileEntry, have: number): void {
+    if (this.#wanted.size >= ENTRIES_IN_FLIGHT) {
+      throw new SockError("protocol", "more was offered than may be on its way");
+    }
+    this.#wanted.set(entry, { kind, shown, started });
+    this.#wire.sendSoon({ type: "want", entry, have });
   }
 
   async #step(large: LargeFile, action: (large: LargeFile) => Promise<void>): Promise<void> {
@@ -181,15 +208,19 @@ export class Receiver {
 
   async #aborted(entry: number, code: SockError["code"]): Promise<void> {
     const large = this.#large;
+    const error = new SockError(code, "the sender gave it up");
     if (large?.entry.entry !== entry) {
-      // of a file that was wanted, and could not be opened any more
-      this.counts.failed += 1;
+      const wanted = this.#wanted.get(entry);
+      this.#wanted.delete(entry);
+      // could not be opened any more
+      if (wanted !== undefined) this.#tell(failedOutcome(wanted, error));
+      // else it may be what we stopped ourselves
+      else if (code !== "interrupted") this.counts.failed += 1;
       return;
     }
     this.#large = undefined;
     if (code === "interrupted") await large.keep();
     else await large.discard();
-    const error = new SockError(code, "the sender gave it up");
     this.#stop(large.entry, error);
     this.#tell(large.failed(error));
   }
@@ -202,8 +233,7 @@ export class Receiver {
 
   #refuse(entry: Entry, shown: string, started: number, error: SockError): void {
     this.#stop(entry, error);
-    const ms = performance.now() - started;
-    this.#tell({ kind: entry.kind, shown, bytes: 0, digest: "", action: "failed", error, ms });
+    this.#tell(failedOutcome({ kind: entry.kind, shown, started }, error));
   }
 
   #stop(entry: Entry, { code, message, hint }: SockError): void {
@@ -218,6 +248,18 @@ export class Receiver {
 }
 
 const EMPTY = new Uint8Array(0);
+/** What a frame counts as beside its body, bytes. */
+const FRAME_BYTES = 1024;
+
+interface Wanted {
+  readonly kind: Outcome["kind"];
+  readonly shown: string;
+  readonly started: number;
+}
+
+function failedOutcome({ kind, shown, started }: Wanted, error: SockError): Outcome {
+  return { kind, shown, bytes: 0, digest: "", action: "failed", error, ms: performance.now() - started };
+}
 
 function differs(): SockError {
   return new SockError("differs", "what arrived is not what was read: the digests differ", "send it again");

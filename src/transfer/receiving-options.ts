@@ -15,6 +15,8 @@ export interface Landing {
   readonly shown: string;
   /** `segments` is empty, and the root is what was asked for: it gets mode and time of the folder at the sender. */
   readonly ownsRoot?: boolean;
+  /** `segments` is empty, and the root was there before: what comes goes into it, and it keeps its own mode and time. */
+  readonly keepsRoot?: boolean;
 }
 
 export interface ReceiverOptions {
@@ -46,6 +48,6 @@ export interface ReceiverOptions {
   /** Waits for an older transfer of the same run to let the partial file of that name go. */
   takeOver?(id: string, evict: () => Promise<void>): Promise<() => void>;
   onOutcome?(outcome: Outcome): void;
-  /** Bytes that have come, of all files. */
-  onBytes?(bytes: number): void;
+  /** Bytes that have come, of all files, and how many of the current one are there now. */
+  onBytes?(bytes: number, there: number): void;
 }

@@ -36,6 +36,7 @@ export function sendSmall(wire: Wire, { options }: Owner, pending: Pending, item
 export function offerSmall(wire: Wire, { options }: Owner, pending: Pending, item: FileItem): void {
   const { bytes, mtimeUs: mtime, mode } = readWhole(item);
   pending.compared = true;
+  pending.offered = true;
   pending.have = 0;
   const digest = digestOf(options.digest, bytes);
   wire.sendSoon({
@@ -70,6 +71,7 @@ export async function sendLarge(
       mode: item.mode,
       ...(pending.have > 0 ? { resume: pending.have } : {}),
     });
+    pending.named = true;
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;
@@ -98,6 +100,7 @@ export async function sendLarge(
     const progress = (bytes: number): void => {
       sender.options.onBytes?.(bytes - last, item);
       last = bytes;
+      sender.reached(pending, bytes);
     };
     const sent = await sendBlocks(read, digester, pool, sink, progress, start);
     if (sent === undefined) {
@@ -175,6 +178,7 @@ function entryOf(pending: Pending, item: FileItem | StreamItem): { type: string;
 interface Owner {
   readonly options: SenderOptions;
   proved(wire: Wire, pending: Pending): Promise<number>;
+  reached(pending: Pending, bytes: number): void;
 }
 
 /** All bytes of a small file, of one version. */

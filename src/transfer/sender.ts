@@ -14,6 +14,9 @@ import { type Node, type Pending, type SenderOptions, sourceOf } from "./pending
 import { offerSmall, sendLarge, sendSmall } from "./send-file.ts";
 import type { Wire } from "./wire.ts";
 
+/** To an entry that we give up: what was on its way, and the answer to that. */
+const LATE_ANSWERS = 3;
+
 export class Sender {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   readonly options: SenderOptions;
@@ -26,7 +29,10 @@ export class Sender {
   /** Nothing more is asked for until all is answered. */
   #draining = false;
   #last = 0;
+  #progress = 0;
   #wake: (() => void) | undefined;
+  /** Answers that may still come to what we gave up. */
+  #late = 0;
   readonly #slice = new Slice();
 
   constructor(items: AsyncIterable<Item>, options: SenderOptions) {
@@ -44,6 +50,7 @@ export class Sender {
       // what was on its way may have arrived, or not
       pending.again = true;
       pending.sent = undefined;
+      pending.offered = false;
       pending.have = 0;
       pending.compared = false;
       if (pending.item.kind === "stream")
@@ -67,6 +74,11 @@ export class Sender {
     return this.#pending.size < (this.#draining ? 1 : ENTRIES_IN_FLIGHT);
   }
 
+  /** Grows with what was not done before on any connection: the same bytes again are no progress. */
+  get progress(): number {
+    return this.#progress;
+  }
+
   /** Nothing more is sent; to be called when it is over, however. */
   async close(): Promise<void> {
     await this.#items.return?.(undefined);
@@ -76,8 +88,11 @@ export class Sender {
   take(message: ReceiverMessage): void {
     const pending = this.#pending.get(message.entry);
     if (pending === undefined) {
-      // answered already, or given up by us, which the receiver did not know yet
-      if (message.entry < this.#last) return;
+      // given up by us, which the receiver did not know yet
+      if (message.entry < this.#last && this.#late > 0) {
+        this.#late -= 1;
+        return;
+      }
       throw new SockError("protocol", "an answer to nothing that was sent");
     }
     switch (message.type) {
@@ -85,9 +100,11 @@ export class Sender {
         this.#wanted(pending, message.have);
         break;
       case "from":
-        if (pending.have === 0 || message.at > pending.have)
+        if (pending.have === 0 || pending.from !== undefined || message.at > pending.have)
           throw new SockError("protocol", "more is proved than is there");
         pending.from = message.at;
+        this.#advanced(message.at - pending.proved);
+        pending.proved = Math.max(pending.proved, message.at);
         break;
       case "stop":
         this.#settle(
@@ -96,7 +113,7 @@ export class Sender {
         );
         break;
       case "done":
-        checkDone(message, pending, this.options.onExists);
+        checkDone(message, pending, this.options);
         this.#settle(pending, doneOutcome(pending, message));
         break;
       default:
@@ -156,6 +173,7 @@ export class Sender {
       case "failed":
       case "passed": {
         const action = item.kind === "failed" ? "failed" : "skipped";
+        if (item.at !== undefined) this.options.onMissed?.(item.at, item.error, item.kind === "passed");
         this.#tell({
           kind: "file",
           shown: item.shown,
@@ -185,12 +203,16 @@ export class Sender {
       item,
       node,
       started: performance.now(),
+      offered: false,
       have: 0,
       sent: undefined,
       answered: false,
+      named: false,
       again: false,
       compared: false,
       from: undefined,
+      proved: 0,
+      reached: 0,
     };
     this.#pending.set(pending.id, pending);
     return pending;
@@ -224,6 +246,7 @@ export class Sender {
       this.#queue.push(pending);
       return;
     }
+    pending.named = !fresh || item.kind !== "file";
     const base = { type: "entry", entry, ...item.path, ...sourceOf(item) };
     if (item.kind === "enter") {
       wire.sendSoon({ ...base, kind: "folder", mtime: item.mtimeUs, mode: item.mode });
@@ -232,6 +255,7 @@ export class Sender {
     } else if (fresh) {
       this.#queue.push(pending);
     } else {
+      pending.offered = true;
       const { length, mtimeUs: mtime, mode } = item;
       const again = pending.again ? { again: true } : {};
       wire.sendSoon({ ...base, kind: "file", length, mtime, mode, offer: true, ...again });
@@ -263,15 +287,19 @@ export class Sender {
   #giveUp(wire: Wire, pending: Pending, error: SockError): void {
     if (pending.answered) return;
     const code: ErrorCode = error.code;
+    this.#late += LATE_ANSWERS;
     wire.sendSoon({ type: "abort", entry: pending.id, code });
+    const { source, path } = pending.item;
+    if (!pending.named && source !== undefined) this.options.onMissed?.({ source, path }, error, false);
     this.#settle(pending, failedOutcome(pending, error));
   }
 
   #wanted(pending: Pending, have: number): void {
     const { item } = pending;
-    if (item.kind !== "file" || pending.sent !== undefined || have > item.length) {
+    if (item.kind !== "file" || !pending.offered || have > item.length) {
       throw new SockError("protocol", "the receiver wants what was not offered");
     }
+    pending.offered = false;
     pending.have = have;
     this.#queue.push(pending);
   }
@@ -283,7 +311,18 @@ export class Sender {
     this.#closed(pending.node);
   }
 
+  /** So many bytes of the file went out; to be told of as they go. */
+  reached(pending: Pending, bytes: number): void {
+    this.#advanced(bytes - pending.reached);
+    pending.reached = Math.max(pending.reached, bytes);
+  }
+
+  #advanced(by: number): void {
+    if (by > 0) this.#progress += by;
+  }
+
   #tell(outcome: Outcome): void {
+    this.#progress += 1;
     count(this.counts, outcome);
     this.options.onOutcome?.(outcome);
   }

@@ -31,9 +31,10 @@ export interface Put {
 export function putFolder(put: Put, { mode, mtime }: FolderEntry): Outcome {
   const { landing, options, place } = put;
   const { root, segments, shown } = landing;
+  const done = (action: Outcome["action"]): Outcome => ({ ...base(put, "folder"), action });
+  if (segments.length === 0 && landing.keepsRoot === true) return done("same");
   if (segments.length === 0 && landing.ownsRoot !== true)
     throw new SockError("bad-name", `${shown}: is the served folder itself`);
-  const done = (action: Outcome["action"]): Outcome => ({ ...base(put, "folder"), action });
   return named(shown, () => {
     if (options.dry) return done("same");
     let known = true;

@@ -13,7 +13,7 @@ import { readSmall } from "../files/small-read.ts";
 import { walk } from "../files/walk.ts";
 import { MAX_PATH_BYTES } from "../protocol/constants.ts";
 import type { Links, WirePath, WireTarget } from "../protocol/file-messages.ts";
-import type { Item } from "./items.ts";
+import type { Item, LostItem } from "./items.ts";
 
 export interface TreeOptions {
   readonly links: Links;
@@ -38,6 +38,11 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
   const parents = new Parents(root);
   const { links, source, name, exclude } = options;
   const ownPath = (path: Segments): WirePath => wire(name === undefined ? path : [name, ...path]);
+  /** Too long a path is told as one of the top. */
+  const known = (path: Segments): LostItem["at"] => {
+    const own = ownPath(path);
+    return source === undefined ? undefined : { source, path: tooLong(own) ? { path: "." } : own };
+  };
   const shownOf = (path: Segments): string =>
     path.length === 0 ? options.shown : `${options.shown}/${showPath(path)}`;
   const follow = (path: Segments, folder: Folder, last: Name): Folder | Entry =>
@@ -52,7 +57,7 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
       const shown = shownOf(step.path);
       const at = source === undefined ? {} : { source };
       if (step.kind === "failed") {
-        yield { kind: "failed", shown, error: renamed(step.error, shown) };
+        yield { kind: "failed", at: known(step.path), shown, error: renamed(step.error, shown) };
       } else if (step.kind === "leave") {
         yield { kind: "leave" };
       } else if (tooLong(ownPath(step.path))) {
@@ -60,7 +65,7 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
         if (step.kind === "enter")
           yield { kind: "enter", path: { path: "." }, shown, mtimeUs: null, mode: null, silent: true };
         const error = new SockError("bad-name", `${shown}: the path is too long`);
-        yield { kind: "failed", shown, error };
+        yield { kind: "failed", at: known([]), shown, error };
       } else if (step.kind === "enter") {
         const { mtimeUs, mode } = step.entry;
         const silent = step.path.length === 0 && options.silentTop === true;
@@ -89,7 +94,8 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
       } else {
         const { kind } = step.entry;
         const what = kind === "link" ? "a symbolic link" : "not a regular file";
-        yield { kind: "passed", shown, error: new SockError("not-file", `${shown}: ${what}, skipped`) };
+        const error = new SockError("not-file", `${shown}: ${what}, skipped`);
+        yield { kind: "passed", at: known(step.path), shown, error };
       }
     }
     yield { kind: "drain" };
@@ -164,7 +170,9 @@ function linkItem(
     return { kind: "link", ...base, target: targetOf(target), mtimeUs };
   } catch (thrown) {
     const why = thrown instanceof SockError ? thrown.message : String(thrown);
-    return { kind: "passed", shown, error: new SockError("outside", `${shown}: ${why}, skipped`) };
+    const { source } = base;
+    const at = source === undefined ? undefined : { source, path: base.path };
+    return { kind: "passed", at, shown, error: new SockError("outside", `${shown}: ${why}, skipped`) };
   }
 }
 

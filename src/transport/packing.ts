@@ -2,9 +2,9 @@
  * Compression of the line: some frames together, or one large one, as the body of a `packed` frame (zstd, RFC 8878). Each
  * stands for itself, so that nothing has to be kept between them.
  */
-import { zstdDecompressSync } from "node:zlib";
+import { constants, zstdDecompressSync } from "node:zlib";
 import { SockError } from "../errors.ts";
-import { MAX_PACKED_BYTES } from "../protocol/constants.ts";
+import { MAX_BODY_BYTES, MAX_PACKED_BYTES, MAX_PACKED_WINDOW_BYTES } from "../protocol/constants.ts";
 
 export type { Compress } from "../protocol/file-messages.ts";
 
@@ -70,7 +70,7 @@ export class Packer {
   pack(bytes: Uint8Array): Uint8Array | undefined {
     if (bytes.length > MAX_PACKED_BYTES) return undefined;
     const packed = Bun.zstdCompressSync(bytes, { level: LEVEL });
-    return packed.length < bytes.length ? packed : undefined;
+    return packed.length < Math.min(bytes.length, MAX_BODY_BYTES) ? packed : undefined;
   }
 
   #isSlow(taken: number, waiting: number): boolean {
@@ -92,10 +92,37 @@ export class Packer {
 /** What was packed; never more than `raw` bytes, whatever it claims. Throws `protocol`. */
 export function unpack(body: Uint8Array, raw: number): Uint8Array {
   try {
-    const bytes = zstdDecompressSync(body, { maxOutputLength: raw });
-    if (bytes.length === raw) return bytes;
+    if (frameLength(body) === body.length) {
+      const bytes = zstdDecompressSync(body, { maxOutputLength: raw, params: WINDOW });
+      if (bytes.length === raw) return bytes;
+    }
   } catch {
     // damaged, or a bomb
   }
   throw new SockError("protocol", "the peer sent what can't be unpacked");
+}
+
+const WINDOW = { [constants.ZSTD_d_windowLogMax]: Math.log2(MAX_PACKED_WINDOW_BYTES) };
+const ZSTD_MAGIC = 0xfd2fb528;
+
+/**
+ * Bytes of the zstd frame at the beginning, by its headers (RFC 8878, section 3.1.1): zlib goes on with whatever follows,
+ * and nothing may. Throws RangeError where it is cut in one of them; undefined for what is no zstd frame.
+ */
+function frameLength(bytes: Uint8Array): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0, true) !== ZSTD_MAGIC) return undefined;
+  const descriptor = view.getUint8(4);
+  const single = (descriptor >> 5) & 1;
+  const contentSize = [single, 2, 4, 8][descriptor >> 6] ?? 0;
+  const dictionary = [0, 1, 2, 4][descriptor & 3] ?? 0;
+  let at = 5 + (1 - single) + dictionary + contentSize;
+  for (let last = false; !last;) {
+    const block = view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
+    last = (block & 1) === 1;
+    // a block of the second type is one byte, however often that is repeated
+    at += 3 + (((block >> 1) & 3) === 1 ? 1 : block >> 3);
+  }
+  const checksum = (descriptor >> 2) & 1;
+  return at + 4 * checksum;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { RESUME_BYTES } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { childEnv, resultOf, SOCK, sock } from "../helpers/run.ts";
@@ -23,23 +24,34 @@ async function slowLine() {
   await writeFile(here.join("x"), OLD);
   await writeFile(root.join("big"), Buffer.alloc(SIZE, "there"));
   await writeFile(here.join("big"), Buffer.alloc(SIZE, "here"));
-  const env = { SOCK_JOIN: codeAt(server.join, relay.port) };
-  /** Starts a transfer and waits until its first megabyte has passed; then it stands still. */
+  // a code that outlives the server's process
+  const code = (await sock(["invite", "--direct"], { home: server.home })).stdout;
+  const env = { SOCK_JOIN: codeAt(code, relay.port) };
+  /** Starts a transfer and waits until enough of it to be kept has passed; then it stands still. */
   const begin = async (...args: string[]) => {
     for (const faults of Object.values(relay.faults)) faults.rate = 8_000_000;
-    const child = stack.use(await start([...args, "--json"], { env, home: here.path }));
-    await until(() => relay.bytes.up + relay.bytes.down > 1_000_000, "the transfer");
+    const child = stack.use(
+      await start([...args, "--json", "--compress", "never"], { env, home: here.path }),
+    );
+    await until(() => relay.bytes.up + relay.bytes.down > 2_500_000, "the transfer");
     for (const faults of Object.values(relay.faults)) faults.stalled = true;
     return child;
   };
   const goOn = (): void => {
     for (const faults of Object.values(relay.faults)) [faults.stalled, faults.rate] = [false, Infinity];
   };
-  return { root, here, server, relay, begin, goOn, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const run = (...args: string[]) => sock(args, { env, home: here.path });
+  return { root, here, server, relay, begin, goOn, run, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 async function litter(folder: { join(...names: string[]): string }): Promise<string[]> {
   return readdir(folder.join(".sock-partial")).catch(() => []);
+}
+
+/** Bytes of the file that is on its way. */
+async function written(folder: { join(...names: string[]): string }): Promise<number> {
+  const [name] = await litter(folder);
+  return name === undefined ? 0 : (await stat(folder.join(".sock-partial", name))).size;
 }
 
 describe("a source that changes while it is sent fails, and nothing is published", () => {
@@ -103,15 +115,30 @@ describe("killed in the middle", () => {
       expect((await readdir(to.path)).toSorted()).toEqual(expect.arrayContaining(["big", "x"]));
       if (verb === "put")
         await until(async () => line.server.stdout().includes('"cut"'), "the server's word");
-      const again = await sock(begin, { env: { SOCK_JOIN: line.server.join }, home: line.here.path });
-      expect(again).toMatchObject({ status: 0 });
+      expect(await line.run(...begin)).toMatchObject({ status: 0 });
       expect((await readFile(to.join("x"))).length).toBe(SIZE);
+      await until(async () => (await litter(to)).length === 0, "no litter");
+    });
+
+    test(`${verb}: the server, by kill -9, and it comes back: the same command goes on`, async () => {
+      await using line = await slowLine();
+      const to = verb === "put" ? line.root : line.here;
+      const child = await line.begin(...begin);
+      await line.server.stop("SIGKILL");
+      expect(await readFile(to.join("x"), "utf8")).toBe(OLD);
+      const { home, port } = line.server;
+      await using back = await serve({ args: [line.root.path], home, listen: [`127.0.0.1:${port}`] });
+      line.goOn();
+      expect([await child.ended(), resultOf(child.stdout())]).toMatchObject([0, { files: 1, bytes: SIZE }]);
+      expect(back.process.exitCode).toBe(null);
+      expect((await readFile(to.join("x"))).length).toBe(SIZE);
+      await until(async () => (await litter(to)).length === 0, "no litter");
     });
 
     test(`${verb}: the server, by kill -9; status 6`, async () => {
       await using line = await slowLine();
       const to = verb === "put" ? line.root : line.here;
-      const child = await line.begin(...begin);
+      const child = await line.begin(...begin, "--retry", "0s");
       await line.server.stop("SIGKILL");
       line.goOn();
       expect(await child.ended()).toBe(6);
@@ -125,14 +152,20 @@ describe("killed in the middle", () => {
       ["SIGINT", 130],
       ["SIGTERM", 143],
     ] as const) {
-      test(`${verb}: the client, by ${signal}: ${status}, and no litter`, async () => {
+      test(`${verb}: the client, by ${signal}: ${status}; what came is kept for the next run and for nothing else`, async () => {
         await using line = await slowLine();
         const to = verb === "put" ? line.root : line.here;
         const child = await line.begin(...begin);
+        await until(async () => (await written(to)) >= RESUME_BYTES, "enough to keep");
         child.process.kill(signal);
         expect(await child.ended()).toBe(status);
         expect(await readFile(to.join("x"), "utf8")).toBe(OLD);
         line.goOn();
+        await until(() => line.relay.open === 0, "the end of the connection");
+        expect((await litter(to)).length).toBe(1);
+        expect((await stat(to.join(".sock-partial"))).mode & 0o777).toBe(0o700);
+        expect(await line.run(...begin)).toMatchObject({ status: 0 });
+        expect((await readFile(to.join("x"))).length).toBe(SIZE);
         await until(async () => (await litter(to)).length === 0, "no litter");
       });
     }
@@ -198,7 +231,11 @@ test("progress is shown on a terminal and nowhere else", async () => {
   await using line = await slowLine();
   const env = { SOCK_JOIN: codeAt(line.server.join, line.relay.port) };
   line.relay.faults.up.rate = 8_000_000;
-  await using shown = await start(["put", "big", ":p"], { env, home: line.here.path, terminal: true });
+  await using shown = await start(["put", "big", ":p", "--compress", "never"], {
+    env,
+    home: line.here.path,
+    terminal: true,
+  });
   await until(() => line.relay.bytes.up > 4_000_000, "half a second of it");
   line.goOn();
   expect(await shown.ended()).toBe(0);

@@ -12,7 +12,16 @@ const MiB = 1024 * 1024;
 const OLD = "the old file";
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const FIVE = Buffer.from("12345");
-const ENTRY = { type: "entry", entry: 0, kind: "file", path: "f", mtime: null, mode: null } as const;
+const SOURCE = { type: "source", source: 0, kind: "file" } as const;
+const ENTRY = {
+  type: "entry",
+  entry: 0,
+  source: 0,
+  kind: "file",
+  path: ".",
+  mtime: null,
+  mode: null,
+} as const;
 const OLD_BYTES = Buffer.from(OLD);
 const DONE = {
   type: "done",
@@ -58,19 +67,37 @@ describe("a server that lies", () => {
   const end = { type: "end", entry: 0, bytes: 5, digest: sha256(FIVE) };
   const five = { ...ENTRY, length: 5 };
   const stray = { ...ENTRY, entry: 1, path: "../victim", length: 5 };
+  const folder = { ...SOURCE, kind: "folder" };
   const problem = { type: "error", code: "policy", message: HOSTILE, hint: HOSTILE };
-  const LIES: Record<string, [code: string, status: number, lie: Header[] | ((peer: Peer) => void)]> = {
-    "a wrong digest": ["differs", 9, [five, data, { ...end, digest: sha256(OLD_BYTES) }]],
-    "fewer bytes than it says at the end": ["cut", 1, [{ ...five, length: 6 }, data, { ...end, bytes: 6 }]],
-    "an end of another length than the entry's": ["cut", 1, [{ ...five, length: 9 }, data, end]],
-    "an end before the entry": ["protocol", 1, [end]],
-    "data before the entry": ["protocol", 1, [data]],
-    "a file that nobody asked for": ["protocol", 1, [five, stray, data, end]],
-    "data of another entry": ["protocol", 1, [five, { ...data, entry: 7 }, end]],
-    "a declared petabyte": ["no-space", 8, [{ ...five, length: 1e15 }]],
-    "an abort": ["changed", 1, [five, data, { type: "abort", entry: 0, code: "changed" }]],
+  const LIES: Record<
+    string,
+    [code: string, status: number, lie: Header[] | ((peer: Peer) => void), ...more: string[]]
+  > = {
+    "a wrong digest": ["differs", 9, [SOURCE, five, data, { ...end, digest: sha256(OLD_BYTES) }]],
+    "fewer bytes than it says at the end": [
+      "cut",
+      1,
+      [SOURCE, { ...five, length: 6 }, data, { ...end, bytes: 6 }],
+    ],
+    "an end of another length than the entry's": ["cut", 1, [SOURCE, { ...five, length: 9 }, data, end]],
+    "an entry before its source": ["protocol", 1, [five]],
+    "an end before the entry": ["protocol", 1, [SOURCE, end]],
+    "data before the entry": ["protocol", 1, [SOURCE, data]],
+    "a proof before the entry": ["protocol", 1, [SOURCE, { type: "proof", entry: 0 }]],
+    "a file that nobody asked for": ["protocol", 1, [SOURCE, stray]],
+    "one in the middle of the one that was": ["protocol", 1, [SOURCE, five, stray, data, end]],
+    "an entry of a source that nobody asked for": ["protocol", 1, [SOURCE, { ...five, source: 1 }]],
+    "a second source": ["protocol", 1, [SOURCE, { ...SOURCE, source: 1 }]],
+    "the same source twice": ["protocol", 1, [SOURCE, SOURCE]],
+    "a folder where it said a file": ["protocol", 1, [SOURCE, { ...ENTRY, kind: "folder" }]],
+    "a folder, where a file is here": ["not-folder", 1, [folder, { ...RESULT, files: 0 }]],
+    "data of another entry": ["protocol", 1, [SOURCE, five, { ...data, entry: 7 }, end]],
+    "a declared petabyte": ["no-space", 8, [SOURCE, { ...five, length: 1e15 }]],
+    "an abort": ["changed", 1, [SOURCE, five, data, { type: "abort", entry: 0, code: "changed" }]],
+    "a result without a source": ["protocol", 1, [RESULT]],
+    "a result in the middle of the file": ["protocol", 1, [SOURCE, five, data, RESULT]],
     "a done": ["protocol", 1, [DONE]],
-    "a request of its own": ["protocol", 1, [{ type: "get", path: ".ssh/id", digest: "sha256" }]],
+    "a request of its own": ["protocol", 1, [{ type: "get", paths: [{ path: ".ssh/id" }] }]],
     "an error with hostile text": ["policy", 4, [problem]],
     "an error with a code of its own": ["failed", 1, [{ ...problem, code: HOSTILE }]],
     "an error text as long as a header": [
@@ -84,13 +111,15 @@ describe("a server that lies", () => {
       1,
       (peer) => peer.channel.connection.write(Buffer.from("HTTP/1.1 200 OK\r\n")),
     ],
-    "the end of the connection": ["lost", 6, (peer) => peer.channel.end()],
+    "the end of the connection": ["lost", 6, (peer) => peer.channel.end(), "--retry", "0s"],
   };
-  for (const [what, [code, status, lie]] of Object.entries(LIES)) {
+  for (const [what, [code, status, lie, ...more]] of Object.entries(LIES)) {
     test(`get: ${what}`, async () => {
-      const ran = await against(["get", ":x", "x"], (peer) => {
+      const ran = await against(["get", ":x", "x", ...more], (peer) => {
         if (typeof lie === "function") lie(peer);
-        else for (const frame of lie) peer.send(frame, frame.type === "data" ? FIVE : undefined);
+        else
+          for (const frame of lie)
+            peer.send(frame, ["data", "proof"].includes(frame.type) ? FIVE : undefined);
         // a client that wants no more of it waits for this word
         peer.until("stop").then(
           () => peer.send({ ...RESULT, files: 0, failed: 1 }),
@@ -107,6 +136,7 @@ describe("a server that lies", () => {
       await writeFile(client.join("x"), OLD);
       const block = new Uint8Array(MiB);
       using server = scriptedServer(async (peer) => {
+        peer.send(SOURCE);
         peer.send(five);
         while (peer.channel.failure === undefined) {
           peer.send(data, block);
@@ -129,6 +159,13 @@ describe("a server that lies", () => {
     "another digest": ["differs", 9, [{ ...DONE, digest: sha256(FIVE) }, RESULT]],
     "another length": ["differs", 9, [{ ...DONE, bytes: 5 }, RESULT]],
     "no answer, only a result": ["protocol", 1, [RESULT]],
+    "that it is there, with another digest": [
+      "differs",
+      9,
+      [{ ...DONE, action: "same", digest: sha256(FIVE) }],
+    ],
+    "that it wants what it has": ["protocol", 1, [{ type: "want", entry: 0, have: 0 }]],
+    "an answer to what was never sent": ["protocol", 1, [{ ...DONE, entry: 1 }]],
     "a skip that nobody allowed": [
       "protocol",
       1,
@@ -144,35 +181,45 @@ describe("a server that lies", () => {
   for (const [what, [code, status, answers]] of Object.entries(ANSWERS)) {
     test(`put: ${what}`, async () => {
       const ran = await against(["put", "x", ":x"], async (peer) => {
-        await peer.until("finish");
+        // small enough to come in one frame
+        await peer.until("entry");
         for (const answer of answers) peer.send(answer);
       });
       expect([ran.code, ran.status]).toEqual([code, status]);
     });
   }
 
-  test("put: a done before the bytes were sent is no success", async () => {
-    await using client = await temporaryFolder();
-    await writeFile(client.join("big"), new Uint8Array(20 * MiB));
-    using server = scriptedServer(async (peer) => {
-      await peer.until("entry");
-      peer.send(DONE);
-      await peer.until("finish");
-      peer.send(RESULT);
+  for (const early of [
+    DONE,
+    { ...DONE, digest: "", bytes: 0 },
+    { ...DONE, digest: "", action: "replaced" },
+  ]) {
+    test(`put: a done ${early.digest === "" ? `(${early.action}) without a digest ` : ""}before the bytes were sent is no success`, async () => {
+      await using client = await temporaryFolder();
+      await writeFile(client.join("big"), new Uint8Array(20 * MiB));
+      using server = scriptedServer(async (peer) => {
+        peer.send({ type: "ready", fresh: false });
+        await peer.until("entry");
+        peer.send(early);
+        await peer.until("finish");
+        peer.send(RESULT);
+      });
+      const ran = await sock(["put", "big", ":x", "--json"], {
+        env: { SOCK_JOIN: server.join },
+        cwd: client.path,
+      });
+      expect(resultOf(ran.stdout)).toMatchObject({ status: 1, code: "protocol", files: 0 });
     });
-    const ran = await sock(["put", "big", ":x", "--json"], {
-      env: { SOCK_JOIN: server.join },
-      cwd: client.path,
-    });
-    expect(resultOf(ran.stdout)).toMatchObject({ status: 1, code: "protocol", files: 0 });
-  });
+  }
 
   test("put: a path with control characters is escaped for people, and exact in --json", async () => {
     await using client = await temporaryFolder();
     await writeFile(client.join("x"), OLD);
     using server = scriptedServer(async (peer) => {
+      await peer.until("entry");
+      peer.send({ ...DONE, path: HOSTILE });
       await peer.until("finish");
-      for (const answer of [{ ...DONE, path: HOSTILE }, RESULT]) peer.send(answer);
+      peer.send(RESULT);
     });
     const options = { env: { SOCK_JOIN: server.join }, cwd: client.path };
     const words = await sock(["put", "x", ":x"], options);

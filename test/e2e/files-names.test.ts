@@ -160,9 +160,17 @@ describe("paths that must not work: status 4, nothing made, nothing read", () =>
 const EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const ENTRY = { type: "entry", entry: 0, kind: "file", mtime: null, mode: null } as const;
 const PUT = { type: "put", to: "", digest: "sha256", on_exists: "replace" } as const;
+const getOf = (path: string): Header => ({
+  type: "get",
+  paths: [{ path }],
+  digest: "sha256",
+  links: "keep",
+  compress: "never",
+  fresh: true,
+});
 
 describe("a client that speaks the protocol and does not keep to it", () => {
-  const PATHS = [...HOSTILE, "", "/", "/x", "//x", "x/", "a\0b", "..\0", "a/b", "x".repeat(256)];
+  const PATHS = [...HOSTILE, "", "/", "/x", "//x", "x/", "a\0b", "..\0", "x".repeat(256)];
   test("hostile names of entries are refused, one by one, and the session goes on", async () => {
     const before = treeOf(outer.path);
     using client = await scriptedClient(server.join);
@@ -187,10 +195,17 @@ describe("a client that speaks the protocol and does not keep to it", () => {
       client.send({ ...ENTRY, path: "n", length: 0 });
       client.send({ type: "end", entry: 0, bytes: 0, digest: EMPTY });
       client.send({ type: "finish" });
-      const put = await client.until("result");
-      expect({ path, put }).toMatchObject({ path, put: [{ type: "stop" }, { type: "result", files: 0 }] });
-      client.send({ type: "get", path, digest: "sha256" });
-      expect(await client.next()).toMatchObject({ type: "error" });
+      const put = await client.until("error", "result");
+      expect({ path, put }).toMatchObject({ path, put: [{ type: "error" }] });
+      client.send(getOf(path));
+      const get = await client.until("result");
+      expect({ path, get }).toMatchObject({
+        path,
+        get: [
+          { type: "source", source: 0, kind: "failed", code: expect.stringMatching(/^(outside|bad-name)$/) },
+          { type: "result", files: 0 },
+        ],
+      });
     }
     expect(treeOf(outer.path)).toEqual(before);
   });
@@ -203,7 +218,7 @@ describe("a client that speaks the protocol and does not keep to it", () => {
     "a finish first": [{ type: "finish" }],
     "a finish in the middle of an entry": [PUT, entry, { type: "finish" }],
     "an entry in the middle of an entry": [PUT, entry, { ...entry, entry: 1 }, { ...end, entry: 1 }],
-    "a get in the middle of a put": [PUT, entry, { type: "get", path: "inside", digest: "sha256" }],
+    "a get in the middle of a put": [PUT, entry, getOf("inside")],
     "a put in the middle of a put": [PUT, entry, PUT, end],
     "what only servers say": [PUT, entry, { type: "result", files: 1, bytes: 0, skipped: 0, failed: 0 }],
     "an unknown type": [PUT, entry, { type: "__defineGetter__" }],
@@ -213,14 +228,20 @@ describe("a client that speaks the protocol and does not keep to it", () => {
     "a length below 0": [PUT, { ...entry, length: -1 }, end],
     "a length as text": [PUT, { ...entry, length: "0" }, end],
     "a mode above the bits": [PUT, { ...entry, mode: 0o10000 }, end],
-    "an entry of another kind": [PUT, { ...entry, kind: "link" }, end],
+    "an entry of another kind": [PUT, { ...entry, kind: "device" }, end],
+    "a link without a target": [PUT, { ...entry, kind: "link" }],
+    "an offer with a body": [PUT, { ...entry, offer: true, size: 0 }],
+    "a body without a digest": [PUT, { ...entry, size: 0 }],
+    "an offer of unknown length": [PUT, { ...entry, offer: true, length: null }],
+    "more to go on from than there is": [PUT, { ...entry, resume: 1 }],
+    "a want of its own": [PUT, { type: "want", entry: 0, have: 0 }],
     "a digest of another form": [PUT, entry, { ...end, digest: "../../etc" }],
   };
   for (const [what, frames] of Object.entries(WRONG)) {
     test(`${what}: told, closed, no file`, async () => {
       const before = treeOf(outer.path);
       using client = await scriptedClient(server.join);
-      for (const frame of frames) client.send(frame);
+      for (const frame of frames) client.send(frame, frame["size"] === 0 ? new Uint8Array(0) : undefined);
       const answers = await client.until();
       expect(answers.at(-1)).toMatchObject({ type: "error", code: "protocol" });
       expect(treeOf(outer.path)).toEqual(before);

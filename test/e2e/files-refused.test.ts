@@ -32,16 +32,16 @@ async function inside(): Promise<string[]> {
 }
 
 describe("what is no file", () => {
-  test("a fifo, a device and a folder are refused at once", async () => {
+  test("a fifo, a device, and a folder to stdout are refused at once", async () => {
     const made = Bun.spawn(["mkfifo", base.join("root", "fifo"), base.join("here", "fifo")]);
     expect(await made.exited).toBe(0);
     const began = performance.now();
     expect([(await get("fifo")).status, (await put("fifo")).status]).toEqual([1, 1]);
-    for (const path of ["fifo", "/dev/zero", "/dev/null", "."]) {
+    for (const path of ["fifo", "/dev/zero", "/dev/null"]) {
       const ran = await sock(["put", path, ":never", "--json"], { env, cwd: base.join("here") });
       expect([path, ran.status]).toEqual([path, 1]);
       expect(resultOf(ran.stdout)).toMatchObject({
-        code: expect.stringMatching(/^(not-file|is-folder)$/),
+        code: "not-file",
         message: expect.any(String),
       });
     }

@@ -125,11 +125,11 @@ describe("the old file", () => {
     await writeFile(root.join("tool"), "old");
     await link(root.join("tool"), root.join("kept"));
     await chmod(root.join("tool"), 0o4755);
-    await writeFile(here.join("tool"), "new");
+    await writeFile(here.join("tool"), "newer");
     await chmod(here.join("tool"), 0o6755);
     expect(await run("put", "tool", ":tool")).toMatchObject({ status: 0 });
     expect(await readFile(root.join("kept"), "utf8")).toBe("old");
-    expect(await readFile(root.join("tool"), "utf8")).toBe("new");
+    expect(await readFile(root.join("tool"), "utf8")).toBe("newer");
     expect((await stat(root.join("tool"))).mode & 0o7777).toBe(0o755);
     await chmod(root.join("tool"), 0o6711);
     expect(await run("get", ":tool", "tool")).toMatchObject({ status: 0 });

@@ -8,11 +8,14 @@ import { temporaryFolder, type TemporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
 
 /** A put of 2 MB that stands still after its first bytes, until the relay lets it go on. */
-async function slowPut(server: Serving, client: TemporaryFolder, relay: Relay) {
+async function slowPut(server: Serving, client: TemporaryFolder, relay: Relay, ...more: string[]) {
   await writeFile(client.join("big"), Buffer.alloc(2_000_000, "slow"));
   relay.faults.up.rate = 400_000;
   const env = { SOCK_JOIN: codeAt(server.join, relay.port) };
-  const put = await start(["put", "big", ":big", "--json"], { env, home: client.path });
+  const put = await start(["put", "big", ":big", "--json", "--compress", "never", ...more], {
+    env,
+    home: client.path,
+  });
   await until(() => relay.bytes.up > 100_000, "the transfer");
   return put;
 }
@@ -59,7 +62,7 @@ describe("a server that is told to stop", () => {
     await using client = await temporaryFolder();
     await using server = await serve({ args: [folder.path] });
     await using relay = await Relay.start(server.port);
-    await using put = await slowPut(server, client, relay);
+    await using put = await slowPut(server, client, relay, "--retry", "0s");
     server.process.kill("SIGTERM");
     const gone = until(async () => (await sock(["echo"], { env: { SOCK_JOIN: server.join } })).status === 6);
     await gone;

@@ -12,13 +12,13 @@ test("the table, with --json and without, says the same on every way out", async
   await using home = await temporaryFolder();
   await writeFile(home.join("file"), "x");
   await writeFile(root.join("there"), "x");
-  await mkdir(root.join("folder"));
+  await mkdir(root.join("folder", "file"), { recursive: true });
   await using server = await serve({ args: [root.path] });
   const env = { SOCK_JOIN: server.join };
   const CASES: [status: number, code: string | undefined, args: string[], env?: Record<string, string>][] = [
     [0, undefined, ["echo", "--count", "5"]],
     [0, undefined, ["put", "file", ":new"]],
-    [1, "is-folder", ["get", ":folder", "x"]],
+    [1, "is-folder", ["put", "file", ":folder"]],
     [1, "not-file", ["put", "/dev/null", ":x"]],
     [2, "usage", ["put", "file"]],
     [2, "usage", ["echo", "--count", "many"]],

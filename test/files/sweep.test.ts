@@ -4,6 +4,7 @@ import { Incoming } from "../../src/files/incoming.ts";
 import { openPartialFolder } from "../../src/files/partials.ts";
 import { sweepPartials } from "../../src/files/sweep.ts";
 import { MAX_PARTIALS, PARTIAL_FOLDER, PARTIAL_TTL_MS, RESUME_BYTES } from "../../src/protocol/constants.ts";
+import { until } from "../helpers/until.ts";
 import { outcome, PLAIN, Playground, put } from "./playground.ts";
 
 test("partials that are too old are swept, others stay", async () => {
@@ -22,22 +23,30 @@ test("partials that are too old are swept, others stay", async () => {
   expect((await put(root, ["x"], "again")).action).toBe("new");
 });
 
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 test("10,000 abandoned partials are swept while the event loop goes on", async () => {
   using ground = new Playground();
   const root = ground.root();
   fs.mkdirSync(ground.path(PARTIAL_FOLDER));
   for (let n = 0; n < 10_000; n++) fs.writeFileSync(ground.path(PARTIAL_FOLDER, `${n}`), "");
+  // the processor's time between two turns, not the clock's: the machine may have other work
   let longest = 0;
-  let last = performance.now();
+  let last = processorMs();
   const timer = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
+    const now = processorMs();
+    longest = Math.max(longest, now - last);
+    last = now;
   }, 1);
   expect(await sweepPartials(root, Date.now() + 2 * PARTIAL_TTL_MS)).toBe(10_000);
   clearInterval(timer);
-  expect(longest).toBeLessThan(50);
+  longest = Math.max(longest, processorMs() - last);
+  expect(longest).toBeLessThan(150);
   expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toEqual([]);
-});
+}, 30_000);
 
 test("a planted link for the folder is not swept through", async () => {
   using ground = new Playground();
@@ -82,6 +91,13 @@ test("what is kept is bounded: the oldest goes, one that is in use stays", async
   const oldest = create("oldest");
   await oldest.write(new Uint8Array(RESUME_BYTES), 0);
   await oldest.keep();
+  // the clock of the file system ticks every few ms
+  const isLater = (): boolean => {
+    fs.writeFileSync(ground.path("clock"), "");
+    const { ctimeMs } = fs.statSync(ground.path(PARTIAL_FOLDER, "oldest"));
+    return fs.statSync(ground.path("clock")).ctimeMs > ctimeMs;
+  };
+  await until(isLater, "a later time");
   for (let n = 0; n < MAX_PARTIALS - 1; n++) fs.writeFileSync(ground.path(PARTIAL_FOLDER, `${n}`), "");
   expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toContain("oldest");
   const last = create("last");

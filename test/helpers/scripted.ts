@@ -31,9 +31,20 @@ export async function scriptedClient(join: string, run = "0123456789abcdef".repe
   return peer;
 }
 
+/** What a server says first. */
+export const GREETING: Header = {
+  ...hello,
+  name: "scripted",
+  caps: ["put", "get", "ls", "echo"],
+  encoding: null,
+  limits: { header: 65_536, body: 1_048_576 },
+  key: "ci",
+};
+
 /** A server that answers each client's first request with `script`; `join` is the direct code for it. */
 export function scriptedServer(
   script: (peer: Peer, request: Header) => Promise<void> | void,
+  greet: (peer: Peer) => void = (peer) => peer.send(GREETING),
 ): { readonly join: string } & Disposable {
   const identity = newIdentity();
   const known = newIdentity();
@@ -42,15 +53,7 @@ export function scriptedServer(
   const talk = async (peer: Peer): Promise<void> => {
     if ((await peer.next())?.type !== "hello") return;
     peer.channel.open();
-    const limits = { header: 65_536, body: 1_048_576 };
-    peer.send({
-      ...hello,
-      name: "scripted",
-      caps: ["put", "get", "ls", "echo"],
-      encoding: null,
-      limits,
-      key: "ci",
-    });
+    greet(peer);
     const request = await peer.next();
     if (request !== undefined) await script(peer, request);
   };

@@ -7,7 +7,7 @@ import { createDigester } from "../../src/files/digest.ts";
 import { CAPABILITIES } from "../../src/protocol/capabilities.ts";
 import * as constants from "../../src/protocol/constants.ts";
 import { encodeJoinCode } from "../../src/protocol/join-code.ts";
-import { ACTIONS, DIGESTS, ON_EXISTS } from "../../src/protocol/file-messages.ts";
+import { ACTIONS, COMPRESS, DIGESTS, LINKS, ON_EXISTS } from "../../src/protocol/file-messages.ts";
 import { type ClientMessage, type ServerMessage } from "../../src/protocol/messages.ts";
 import { encodeServeSecret } from "../../src/protocol/serve-secret.ts";
 import { clientSamples, serverSamples } from "../helpers/messages.ts";
@@ -25,10 +25,15 @@ const client: Record<ClientMessage["type"], true> = {
   finish: true,
   get: true,
   ls: true,
+  udp: true,
+  counts: true,
   entry: true,
   data: true,
+  proof: true,
   end: true,
   abort: true,
+  want: true,
+  from: true,
   stop: true,
   done: true,
 };
@@ -42,12 +47,20 @@ const server: Record<ServerMessage["type"], true> = {
   enrolled: true,
   entry: true,
   data: true,
+  proof: true,
   end: true,
   abort: true,
+  want: true,
+  from: true,
   stop: true,
   done: true,
+  ready: true,
+  source: true,
+  missed: true,
   result: true,
   item: true,
+  udp: true,
+  counts: true,
   closing: true,
 };
 
@@ -103,7 +116,7 @@ describe("messages", () => {
 });
 
 test("every word that a field can have is named", () => {
-  for (const word of [...DIGESTS, ...ON_EXISTS, ...ACTIONS, ...CAPABILITIES])
+  for (const word of [...DIGESTS, ...ON_EXISTS, ...ACTIONS, ...LINKS, ...COMPRESS, ...CAPABILITIES])
     expect(document).toContain(`\`${word}\``);
 });
 

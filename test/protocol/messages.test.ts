@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { SockError } from "../../src/errors.ts";
-import { MAX_BODY_BYTES, MAX_ERROR_TEXT, MAX_PATH_BYTES } from "../../src/protocol/constants.ts";
+import {
+  MAX_BODY_BYTES,
+  MAX_ERROR_TEXT,
+  MAX_GET_PATHS,
+  MAX_LINK_TARGET_BYTES,
+  MAX_PATH_BYTES,
+} from "../../src/protocol/constants.ts";
 import { encodeHeader, type Header, type Json } from "../../src/protocol/frame.ts";
 import { parseHeader, requireHeader } from "../../src/protocol/json.ts";
 import { parseClientMessage, parseServerMessage } from "../../src/protocol/messages.ts";
@@ -38,6 +44,24 @@ function without(header: Header, key: string): { readonly [key: string]: Json } 
   return Object.fromEntries(Object.entries(header).filter(([other]) => other !== key));
 }
 
+const OPTIONAL: { readonly [type: string]: readonly string[] } = {
+  error: ["hint"],
+  stop: ["hint"],
+  source: ["hint"],
+  missed: ["hint", "skipped"],
+  put: ["verify", "sync", "checksum", "dry", "atomic", "compress"],
+  entry: ["source", "again", "resume"],
+  ls: ["recursive", "self"],
+  item: ["error", "target", "target64"],
+};
+
+function isOptional(sample: Header, key: string): boolean {
+  // a digest stands beside a body or in an offer, and there only
+  if (sample.type === "entry" && key === "offer") return sample["digest"] === undefined;
+  if (sample.type === "entry" && key === "digest") return sample["offer"] !== undefined;
+  return OPTIONAL[sample.type]?.includes(key) ?? false;
+}
+
 function codeOfLimits(limits: Json): string {
   return code(() => parseServerMessage(changed("hello", { limits }, serverSamples)));
 }
@@ -62,19 +86,9 @@ for (const [side, parse, samples] of sides) {
       });
 
       test(`${name}: each required key is required`, () => {
-        const optional = new Set([
-          "hint",
-          "verify",
-          "sync",
-          "recursive",
-          "self",
-          "error",
-          "target",
-          "target64",
-        ]);
         for (const key of Object.keys(sample)) {
           const rest = { ...without(sample, key), type: key === "type" ? "" : sample.type };
-          expect(code(() => parse(rest))).toBe(optional.has(key) ? "none" : "protocol");
+          expect(code(() => parse(rest))).toBe(isOptional(sample, key) ? "none" : "protocol");
         }
       });
     }
@@ -88,7 +102,7 @@ for (const [side, parse, samples] of sides) {
 }
 
 test("neither side's own messages are taken from the other", () => {
-  for (const type of ["enrolled", "result", "item", "closing"]) {
+  for (const type of ["enrolled", "ready", "source", "result", "item", "closing"]) {
     expect(code(() => parseClientMessage(changed(type, {}, serverSamples)))).toBe("protocol");
   }
   for (const type of ["enrol", "put", "get", "ls", "finish"]) {
@@ -98,6 +112,7 @@ test("neither side's own messages are taken from the other", () => {
 
 describe("ranges", () => {
   const word = "w".repeat(64);
+  const DIGEST = "9f".repeat(32);
   const cases: [string, { readonly [key: string]: Json | undefined }, "none" | "protocol"][] = [
     ["ping", { n: -1 }, "protocol"],
     ["ping", { n: 1.5 }, "protocol"],
@@ -129,7 +144,66 @@ describe("ranges", () => {
     ["put", { digest: "md5" }, "protocol"],
     ["put", { on_exists: "REPLACE" }, "protocol"],
     ["put", { verify: null }, "protocol"],
-    ["entry", { kind: "folder" }, "protocol"],
+    ["put", { checksum: 1 }, "protocol"],
+    ["put", { dry: "true" }, "protocol"],
+    ["put", { atomic: null }, "protocol"],
+    ["put", { compress: "zstd" }, "protocol"],
+    ["put", { compress: "never" }, "none"],
+    ["get", { paths: Array.from({ length: MAX_GET_PATHS }, () => ({ path: "a" })) }, "none"],
+    ["get", { paths: Array.from({ length: MAX_GET_PATHS + 1 }, () => ({ path: "a" })) }, "protocol"],
+    ["get", { paths: [] }, "protocol"],
+    ["get", { paths: ["a"] }, "protocol"],
+    ["get", { paths: [null] }, "protocol"],
+    ["get", { paths: [["a"]] }, "protocol"],
+    ["get", { paths: { path: "a" } }, "protocol"],
+    ["get", { paths: [{}] }, "protocol"],
+    ["get", { paths: [{ path: "a" }, { path: 1 }] }, "protocol"],
+    ["get", { paths: [{ path: "a", path64: "//4=" }] }, "protocol"],
+    ["get", { paths: [{ path64: "YQ==" }] }, "protocol"], // "a", which is UTF-8
+    ["get", { paths: [{ path: "" }] }, "none"],
+    ["get", { paths: [{ path: "a".repeat(MAX_PATH_BYTES + 1) }] }, "protocol"],
+    ["get", { digest: "" }, "protocol"],
+    ["get", { links: "copy" }, "protocol"],
+    ["get", { links: "follow" }, "none"],
+    ["get", { compress: "Auto" }, "protocol"],
+    ["get", { fresh: 0 }, "protocol"],
+    ["entry", { kind: "device" }, "protocol"],
+    ["entry", { kind: "folder" }, "none"],
+    ["entry", { kind: "link" }, "protocol"],
+    ["entry", { kind: "link", target: "b" }, "none"],
+    ["entry", { kind: "link", target: "b", target64: "//4=" }, "protocol"],
+    ["entry", { kind: "link", target: "b".repeat(MAX_PATH_BYTES + 1) }, "protocol"],
+    ["entry", { kind: "link", target64: "" }, "protocol"],
+    ["entry", { kind: "link", target64: "//4" }, "protocol"],
+    ["entry", { kind: "link", target64: new Uint8Array(MAX_LINK_TARGET_BYTES).fill(255).toBase64() }, "none"],
+    [
+      "entry",
+      { kind: "link", target64: new Uint8Array(MAX_LINK_TARGET_BYTES + 3).fill(255).toBase64() },
+      "protocol",
+    ],
+    ["entry", { source: -1 }, "protocol"],
+    ["entry", { source: 0 }, "none"],
+    ["entry", { offer: false }, "protocol"],
+    ["entry", { offer: true, length: null }, "protocol"],
+    ["entry", { offer: true, resume: 0 }, "protocol"],
+    ["entry", { offer: true, digest: DIGEST, size: 10 }, "protocol"],
+    ["entry", { offer: true, digest: "9f" }, "protocol"],
+    ["entry", { offer: true, digest: DIGEST }, "none"],
+    ["entry", { again: false }, "protocol"],
+    ["entry", { again: true }, "none"],
+    ["entry", { digest: DIGEST }, "protocol"],
+    ["entry", { size: 10 }, "protocol"],
+    ["entry", { digest: DIGEST, size: 10 }, "none"],
+    ["entry", { digest: DIGEST, size: 9 }, "protocol"],
+    ["entry", { digest: DIGEST, size: 11 }, "protocol"],
+    ["entry", { digest: DIGEST, size: 0, length: 0 }, "none"],
+    ["entry", { digest: DIGEST, size: 0, length: null }, "protocol"],
+    ["entry", { digest: DIGEST, size: MAX_BODY_BYTES, length: MAX_BODY_BYTES }, "none"],
+    ["entry", { digest: DIGEST, size: MAX_BODY_BYTES + 1, length: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["entry", { resume: 10 }, "none"],
+    ["entry", { resume: 11 }, "protocol"],
+    ["entry", { resume: -1 }, "protocol"],
+    ["entry", { resume: 0, length: null }, "protocol"],
     ["entry", { path: "a", path64: "//4=" }, "protocol"],
     ["entry", { path: undefined }, "protocol"],
     ["entry", { path: undefined, path64: "//4=" }, "none"],
@@ -159,14 +233,48 @@ describe("ranges", () => {
     ["end", { digest: "9f".repeat(31) }, "protocol"],
     ["end", { digest: "" }, "protocol"],
     ["end", { digest: "0123456789abcdef" }, "none"],
-    ["done", { digest: "" }, "protocol"],
-    ["done", { action: "skipped", digest: "" }, "none"],
+    ["data", { size: MAX_BODY_BYTES }, "none"],
+    ["data", { size: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["proof", { size: MAX_BODY_BYTES }, "none"],
+    ["proof", { size: MAX_BODY_BYTES + 1 }, "protocol"],
+    ["proof", { entry: -1 }, "protocol"],
+    ["want", { have: -1 }, "protocol"],
+    ["want", { have: Number.MAX_SAFE_INTEGER }, "none"],
+    ["want", { entry: null }, "protocol"],
+    ["from", { at: -1 }, "protocol"],
+    ["from", { at: 1 }, "none"],
+    ["done", { digest: "" }, "none"],
+    ["done", { digest: "9f" }, "protocol"],
+    ["done", { bytes: -1 }, "protocol"],
+    ["done", { action: "same" }, "none"],
+    ["done", { action: "repaired" }, "none"],
+    ["done", { action: "renamed", path: "" }, "none"],
+    ["done", { action: "failed" }, "protocol"],
     ["done", { action: "deleted" }, "protocol"],
   ];
   for (const [type, fields, wanted] of cases) {
     const name = JSON.stringify(fields)?.slice(0, 60);
     test(`${type} ${name}: ${wanted}`, () =>
       expect(code(() => parseClientMessage(changed(type, fields)))).toBe(wanted));
+  }
+
+  const answers: [string, { readonly [key: string]: Json | undefined }, "none" | "protocol"][] = [
+    ["ready", { fresh: 1 }, "protocol"],
+    ["ready", { fresh: false }, "none"],
+    ["source", { source: -1 }, "protocol"],
+    ["source", { kind: "link" }, "protocol"],
+    ["source", { kind: "file" }, "none"],
+    ["source", { kind: "failed" }, "protocol"],
+    ["source", { kind: "failed", code: "io", message: "" }, "none"],
+    ["source", { kind: "failed", code: "io", message: "", hint: 1 }, "protocol"],
+    ["result", { files: -1 }, "protocol"],
+    ["result", { bytes: 2 ** 53 }, "protocol"],
+    ["result", { skipped: null }, "protocol"],
+    ["result", { failed: 0 }, "none"],
+  ];
+  for (const [type, fields, wanted] of answers) {
+    test(`${type} ${JSON.stringify(fields)}: ${wanted}`, () =>
+      expect(code(() => parseServerMessage(changed(type, fields, serverSamples)))).toBe(wanted));
   }
 
   test("limits in the server's hello", () => {
