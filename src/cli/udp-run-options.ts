@@ -68,11 +68,11 @@ export function runOf(given: RunValues, plain: boolean): Run {
   const { rate, interval, duration: lasts } = given;
   if (rate !== undefined && interval !== undefined) throw exclusive("--rate", "--interval");
   if (given.count !== undefined && lasts !== undefined) throw exclusive("--count", "--duration");
-  if (rate === 0) throw new SockError("usage", "--rate must be 1 or more");
+  if (rate !== undefined) inRange("--rate", rate, 1, 1e9 / MIN_INTERVAL_NS);
   const intervalNs =
     rate === undefined ? Math.round((interval ?? DEFAULT_INTERVAL_MS) * NS_PER_MS) : Math.round(1e9 / rate);
   if (intervalNs < MIN_INTERVAL_NS || intervalNs > MAX_INTERVAL_NS) {
-    throw new SockError("usage", "--interval must be from 5us to 1h, --rate up to 200000");
+    throw new SockError("usage", "--interval must be from 5us to 1h");
   }
   const asked =
     lasts === undefined ? (given.count ?? DEFAULT_COUNT) : Math.ceil((lasts * NS_PER_MS) / intervalNs);

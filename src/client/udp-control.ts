@@ -11,6 +11,8 @@ export class UdpControl {
   readonly key: Uint8Array;
   /** Why the session ended. */
   failure: SockError | undefined;
+  /** Called once the session has ended, or the server is about to go. */
+  onOver: ((failure: SockError) => void) | undefined;
   readonly #session: Session;
   #next: Promise<Counts | undefined>;
 
@@ -19,6 +21,7 @@ export class UdpControl {
     this.cookie = cookie;
     this.key = key;
     this.#next = this.#listen();
+    session.onClosing = () => this.#tell();
   }
 
   /** Throws the server's refusal. */
@@ -58,6 +61,11 @@ export class UdpControl {
     this.#session.channel.send({ type: "counts", final: true });
   }
 
+  #tell(): void {
+    const { over } = this;
+    if (over !== undefined) this.onOver?.(over);
+  }
+
   async #listen(): Promise<Counts | undefined> {
     try {
       const { message } = await this.#session.next();
@@ -66,6 +74,7 @@ export class UdpControl {
     } catch (thrown) {
       this.failure = thrown instanceof SockError ? thrown : new SockError("internal", String(thrown));
     }
+    this.#tell();
     return undefined;
   }
 }

@@ -91,11 +91,7 @@ export async function openEcho(target: Target, options: SessionOptions): Promise
       },
     });
     const line = socket;
-    session.onEnd(() => {
-      void control
-        .counts(true)
-        .then(() => waiter.fail(control.failure ?? new SockError("lost", "the server went")));
-    });
+    control.onOver = (failure) => waiter.fail(failure);
     let number = 0;
     return {
       echo: async (bytes, waitMs) => {
