@@ -32,7 +32,7 @@ interface Usage {
 /** All runs of a server, found by the cookie of a datagram. What has no valid cookie is dropped in silence. */
 export class UdpRuns {
   readonly #runs = new Map<string, UdpRun>();
-  readonly #sockets = new UdpSockets((_socket, bytes, port, address) => this.#datagram(bytes, port, address));
+  readonly #sockets = new UdpSockets((_socket, bytes, port, address) => this.receive(bytes, port, address));
   readonly #usage = new Map<string, Usage>();
   readonly #all: Usage = { runs: 0, rate: 0 };
 
@@ -91,7 +91,8 @@ export class UdpRuns {
     else this.#usage.set(address, { runs: own.runs + runs, rate: own.rate + rate });
   }
 
-  #datagram(bytes: Buffer, port: number, address: string): void {
+  /** A datagram as it came to one of the sockets. */
+  receive(bytes: Buffer, port: number, address: string): void {
     if (this.#runs.size === 0 || datagramType(bytes) !== PROBE) return;
     if (ECHOING_PORTS.has(port) || this.#sockets.has(address, port) || isNobody(address)) return;
     this.#runs.get(bytes.toString("latin1", COOKIE_AT, COOKIE_END))?.probe(bytes, port, address);

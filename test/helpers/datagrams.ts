@@ -173,7 +173,7 @@ export class DatagramRelay implements AsyncDisposable {
     this.#last[direction] = due;
     setTimeout(() => {
       if (!this.#closed) send();
-    }, due - performance.now());
+    }, Math.ceil(due - performance.now()));
   }
 
   #choose(faults: DatagramFaults): Fate {
