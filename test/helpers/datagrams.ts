@@ -171,9 +171,12 @@ export class DatagramRelay implements AsyncDisposable {
     }
     const due = Math.max(this.#last[direction], performance.now() + delayMs + jitterMs * this.#random());
     this.#last[direction] = due;
-    setTimeout(() => {
-      if (!this.#closed) send();
-    }, Math.ceil(due - performance.now()));
+    setTimeout(
+      () => {
+        if (!this.#closed) send();
+      },
+      Math.ceil(due - performance.now()),
+    );
   }
 
   #choose(faults: DatagramFaults): Fate {
