@@ -30,7 +30,9 @@ const fill: { type: "enum"; options: Fill[]; description: string } = {
 export const RUN_FLAGS = {
   count: count("N", `datagrams to send (${DEFAULT_COUNT})`),
   duration: duration("send for so long, instead of --count"),
-  interval: duration(`time between two, down to 5us (${DEFAULT_INTERVAL_MS}ms)`),
+  interval: duration(
+    `time between two, down to 5us (${DEFAULT_INTERVAL_MS}ms); 0: each when the one before is back`,
+  ),
   rate: count("N", "datagrams a second, instead of --interval"),
   size: {
     type: "string",
@@ -71,8 +73,14 @@ export function runOf(given: RunValues, plain: boolean): Run {
   if (rate !== undefined) inRange("--rate", rate, 1, 1e9 / MIN_INTERVAL_NS);
   const intervalNs =
     rate === undefined ? Math.round((interval ?? DEFAULT_INTERVAL_MS) * NS_PER_MS) : Math.round(1e9 / rate);
-  if (intervalNs < MIN_INTERVAL_NS || intervalNs > MAX_INTERVAL_NS) {
-    throw new SockError("usage", "--interval must be from 5us to 1h");
+  if (intervalNs !== 0)
+    inRange("--interval in us", intervalNs / 1000, MIN_INTERVAL_NS / 1000, MAX_INTERVAL_NS / 1000);
+  if (intervalNs === 0 && lasts !== undefined) {
+    throw new SockError(
+      "usage",
+      "without an --interval nobody knows how many fit into --duration",
+      "use --count",
+    );
   }
   const asked =
     lasts === undefined ? (given.count ?? DEFAULT_COUNT) : Math.ceil((lasts * NS_PER_MS) / intervalNs);

@@ -21,7 +21,8 @@ export function resultLines(
   const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   const seen =
     counts?.peer === null || counts === undefined ? "" : `   seen there as ${escapeForDisplay(counts.peer)}`;
-  const what = `${figures.sent} x ${run.size} B every ${intervalWords(run.intervalNs)}`;
+  const pause = run.intervalNs === 0 ? "one after another" : `every ${intervalWords(run.intervalNs)}`;
+  const what = `${figures.sent} x ${run.size} B ${pause}`;
   const { rtt_us: rtt, jitter_us: jitter } = figures;
   const tail = rtt.p99_9 === null ? "" : `   p99.9 ${ms(rtt.p99_9)}`;
   const kept = figures.schedule_kept_percent;

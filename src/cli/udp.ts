@@ -161,7 +161,7 @@ async function report(
   { name, measured, plain, run }: Outcome,
 ): Promise<number> {
   const { counts, failure } = measured;
-  const figures = udpFigures(measured.trips, counts ?? null, !plain);
+  const figures = udpFigures(measured.trips, counts ?? null, !plain, run.intervalNs > 0);
   const thresholds = thresholdsOf(given, figures);
   const verdict = verdictOf(thresholds);
   context.json.result({
@@ -234,7 +234,8 @@ function statusOf(
   figures: UdpFigures,
   thresholds: readonly Threshold[],
 ): number {
-  const kept = figures.schedule_kept_percent ?? 0;
+  // without a schedule there is none to keep
+  const kept = figures.schedule_kept_percent ?? 100;
   const timed =
     RTT_LIMIT_NAMES.some((name) => given[name] !== undefined) || given["max-jitter"] !== undefined;
   const missed = thresholds.filter((one) => !isMet(one));

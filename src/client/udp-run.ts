@@ -12,9 +12,12 @@ const REFUSED_MS = 40;
 /** So many sends in a row that our own system refuses mean that there is no way at all. */
 const MOST_FAILED = 100;
 const WAIT_RTTS = 3;
+/** Times of sending that are remembered; of older ones the datagram's own stamp counts. */
+const REMEMBERED = 65_536;
 
 export interface RunOptions {
   readonly count: number;
+  /** 0: each is sent when the one before is back, or is given up. */
   readonly intervalNs: number;
   /** What is waited for late replies, ms; undefined: by the longest round trip. */
   readonly waitMs: number | undefined;
@@ -40,6 +43,8 @@ export class DatagramRun {
   readonly #wire: Wire;
   readonly #socket: DatagramSocket;
   readonly #peer: { address: string; port: number };
+  /** When the latest numbers went out, ms: later than the stamp that is signed with them. */
+  readonly #sentAt = new Float64Array(REMEMBERED);
   #start = 0;
   #refusedAt: number | undefined;
   #failed = 0;
@@ -70,6 +75,12 @@ export class DatagramRun {
     }, WATCH_MS);
     try {
       this.#start = performance.now();
+      if (intervalNs === 0) {
+        this.#pingPong();
+        await all;
+        if (this.trips.back === 0) this.failure ??= silent();
+        return;
+      }
       await pace({
         count,
         intervalMs: intervalNs / 1e6,
@@ -93,13 +104,30 @@ export class DatagramRun {
       return;
     }
     const { number, sent, intact, held, place } = reply;
-    const rtt = Math.max(0, arrived - sent);
-    const due = this.#start * 1e6 + number * this.#options.intervalNs;
+    // the time that signing took is ours, and not the network's
+    const remembered = number >= this.trips.sent - REMEMBERED;
+    const left = remembered ? Math.round((this.#sentAt[number % REMEMBERED] ?? 0) * 1e6) : sent;
+    const rtt = Math.max(0, arrived - left);
+    const { intervalNs } = this.#options;
+    const due = intervalNs === 0 ? left : this.#start * 1e6 + number * intervalNs;
     const fromSchedule = Math.max(rtt, Math.round(arrived - due));
     const before = this.trips.received;
     if (!this.trips.reply({ number, intact, rtt, fromSchedule, held, place })) this.foreign += 1;
     if (this.trips.received > before) this.#options.onReply?.(number, rtt / 1000);
     if (this.trips.back === this.#options.count) this.#finish();
+    else if (intervalNs === 0 && number === this.trips.sent - 1 && this.trips.received > before)
+      this.#pingPong();
+  }
+
+  /** Sends the next one of a run without a schedule. */
+  #pingPong(): void {
+    const number = this.trips.sent;
+    if (this.failure !== undefined || number >= this.#options.count) {
+      this.#finish();
+      return;
+    }
+    if (this.#send(number, performance.now())) return;
+    setImmediate(() => this.#pingPong());
   }
 
   unreachable(): void {
@@ -108,8 +136,10 @@ export class DatagramRun {
 
   #send(number: number, due: number): boolean {
     const { intervalNs, onSent } = this.#options;
+    const probe = this.#wire.probe(number);
     const at = performance.now();
-    const outcome = this.#socket.send(this.#wire.probe(number), this.#peer.port, this.#peer.address);
+    this.#sentAt[number % REMEMBERED] = at;
+    const outcome = this.#socket.send(probe, this.#peer.port, this.#peer.address);
     if (outcome === "too-large")
       throw new SockError("too-large", "the way out takes no datagram of this size");
     if (outcome !== "sent") {
@@ -120,7 +150,7 @@ export class DatagramRun {
       return false;
     }
     this.#failed = 0;
-    this.trips.send(at - due < intervalNs / 1e6);
+    this.trips.send(intervalNs === 0 || at - due < intervalNs / 1e6);
     onSent?.(number, (at - this.#start) * 1000);
     return true;
   }
@@ -133,6 +163,9 @@ export class DatagramRun {
         signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped");
     }
     this.failure ??= ended?.();
+    const { sent } = this.trips;
+    const lastAt = this.#sentAt[(sent - 1) % REMEMBERED] ?? 0;
+    if (this.#options.intervalNs === 0 && sent > 0 && now - lastAt > this.#waitMs) this.#pingPong();
     if (this.trips.back === 0) {
       if (this.#refusedAt !== undefined && now - this.#refusedAt >= REFUSED_MS) {
         this.failure ??= new SockError("refused", "nothing listens there for datagrams");
@@ -144,17 +177,22 @@ export class DatagramRun {
 
   async #settle(all: Promise<void>): Promise<void> {
     if (this.failure !== undefined || this.trips.back === this.#options.count) return;
-    const { waitMs } = this.#options;
-    const slowest = (this.trips.rtt.max ?? 0) / 1e6;
-    const usual = Math.min(UDP_LATE_MS, Math.max(MIN_UDP_WAIT_MS, WAIT_RTTS * slowest));
-    const wait = waitMs ?? (this.trips.back === 0 ? UDP_LATE_MS : usual);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, wait);
+      timer = setTimeout(resolve, this.#waitMs);
     });
     await Promise.race([all, late]);
     clearTimeout(timer);
     if (this.trips.back === 0) this.failure ??= silent();
+  }
+
+  /** What is waited for a reply that is due. */
+  get #waitMs(): number {
+    const { waitMs } = this.#options;
+    if (waitMs !== undefined) return waitMs;
+    if (this.trips.back === 0) return UDP_LATE_MS;
+    const slowest = (this.trips.rtt.max ?? 0) / 1e6;
+    return Math.min(UDP_LATE_MS, Math.max(MIN_UDP_WAIT_MS, WAIT_RTTS * slowest));
   }
 }
 

@@ -32,6 +32,9 @@ export interface UdpMeasured {
   readonly failure: SockError | undefined;
 }
 
+/** What is agreed for a run without a schedule: faster than any round trip. */
+const PING_PONG_NS = 10_000;
+
 interface Peer {
   address: string;
   port: number;
@@ -104,7 +107,8 @@ async function agreedRun(
   options: UdpOptions,
 ): Promise<UdpMeasured> {
   const { count, intervalNs, size, fill } = options;
-  const control = await UdpControl.begin(session, { count, interval: intervalNs, bytes: size });
+  const interval = intervalNs === 0 ? PING_PONG_NS : intervalNs;
+  const control = await UdpControl.begin(session, { count, interval, bytes: size });
   const started = new Date();
   const run = new DatagramRun(line.socket, peer, new SockWire(control, size, fill), {
     ...options,

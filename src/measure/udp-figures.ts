@@ -56,8 +56,13 @@ const UNKNOWN: WayFigures = {
   reorder_extent: null,
 };
 
-/** `counts` null: the peer did not say; `helps`: it is one that could, so that its ways are told apart. */
-export function udpFigures(trips: RoundTrips, counts: PeerCounts | null, helps: boolean): UdpFigures {
+/** `counts` null: the peer did not say; `helps`: it is one that could, so that its ways are told apart; `scheduled`: not each for itself after the one before. */
+export function udpFigures(
+  trips: RoundTrips,
+  counts: PeerCounts | null,
+  helps: boolean,
+  scheduled = true,
+): UdpFigures {
   const { sent, received, corrupt, delayed, duplicates, order, rtt, jitter } = trips;
   const bursts = trips.bursts();
   const here = { duplicates, reordered: order.reordered, corrupt, reorder_extent: order.extent };
@@ -95,7 +100,7 @@ export function udpFigures(trips: RoundTrips, counts: PeerCounts | null, helps: 
       : { lost, ...here },
     delayed,
     rate_limited: counts?.limited ?? null,
-    schedule_kept_percent: percent(trips.inTime, sent),
+    schedule_kept_percent: scheduled ? percent(trips.inTime, sent) : null,
     rtt_us: summaryUs(rtt),
     rtt_from_schedule_us: summaryUs(trips.fromSchedule),
     server_us: summaryUs(trips.held),

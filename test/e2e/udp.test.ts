@@ -275,6 +275,15 @@ describe("measuring", () => {
     expect(relay.datagrams.counts.up.seen).toBe(30);
   });
 
+  test("--interval 0: each when the one before is back, or given up", async () => {
+    await using server = await serve();
+    await using relay = await Relay.withDatagrams(server.port);
+    relay.datagrams.faults.down.decide = (index) => (index === 40 ? "drop" : "pass");
+    const args = ["--interval", "0", "--count", "100", "--wait", "100ms"];
+    const { result } = await measured(args, { SOCK_JOIN: codeAt(server.join, relay.port) });
+    expect(result).toMatchObject({ sent: 100, received: 99, down: { lost: 1 }, schedule_kept_percent: null });
+  });
+
   test("Ctrl-C prints what there is", async () => {
     await using server = await serve();
     await using child = await start(["udp", "--duration", "60s", "--json"], {
