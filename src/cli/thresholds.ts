@@ -1,6 +1,11 @@
 /** Limits that decide the status of a measured run, as flags, figures and words. */
+import { type ExitStatus, SockError, STATUS } from "../errors.ts";
 import type { Summary } from "../measure/summary.ts";
 import { isMet, type Threshold } from "../measure/verdict.ts";
+import type { Ui } from "./ui.ts";
+
+/** Less of the schedule kept than this, and the times are ours as much as the network's, percent. */
+const LEAST_KEPT = 99;
 
 const duration = (description: string) =>
   ({ type: "string", kind: "duration", valueHint: "DUR", description }) as const;
@@ -30,6 +35,34 @@ export function rttThresholds(given: { [name in RttLimit]: number | undefined },
     const limit = given[name];
     return limit === undefined ? [] : [{ name, limit: limit * 1000, value: values[name], unit: "us" }];
   });
+}
+
+/**
+ * The status that limits and schedule come to. `kept` in percent, null where there was no schedule; `timed`: a limit on
+ * times was stated. Throws `not-trusted` where this machine was too slow to say.
+ */
+export function statusOf(
+  ui: Ui,
+  thresholds: readonly Threshold[],
+  kept: number | null,
+  timed: boolean,
+): ExitStatus {
+  const missed = thresholds.filter((one) => !isMet(one));
+  if (kept === null || kept >= LEAST_KEPT) return missed.length === 0 ? STATUS.done : STATUS.threshold;
+  const words = `this machine was too slow: ${kept.toFixed(1)} % of the schedule kept`;
+  // a limit that has nothing to do with time is missed all the same
+  if (missed.some((one) => one.unit !== "us")) {
+    ui.warn(words);
+    return STATUS.threshold;
+  }
+  if (timed) throw new SockError("not-trusted", words, "a lower rate, or less else to do here");
+  ui.warn(words, "the times are this machine's as much as the network's");
+  return STATUS.done;
+}
+
+export function rttLine(rtt: Summary): string {
+  const tail = rtt.p99_9 === null ? "" : `   p99.9 ${ms(rtt.p99_9)}`;
+  return `rtt     min ${ms(rtt.min)}   p50 ${ms(rtt.p50)}   p90 ${ms(rtt.p90)}   p99 ${ms(rtt.p99)}${tail}   max ${ms(rtt.max)} ms   n ${rtt.n}`;
 }
 
 /** `met    max-loss    0.5 %   0.40 %`, a line each. */

@@ -2,7 +2,7 @@
 import type { UdpMeasured } from "../client/udp.ts";
 import type { UdpFigures, WayFigures } from "../measure/udp-figures.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { ms } from "./thresholds.ts";
+import { ms, rttLine } from "./thresholds.ts";
 
 const NUMBER_WIDTH = 9;
 
@@ -24,7 +24,6 @@ export function resultLines(
   const pause = run.intervalNs === 0 ? "one after another" : `every ${intervalWords(run.intervalNs)}`;
   const what = `${figures.sent} x ${run.size} B ${pause}`;
   const { rtt_us: rtt, jitter_us: jitter } = figures;
-  const tail = rtt.p99_9 === null ? "" : `   p99.9 ${ms(rtt.p99_9)}`;
   const kept = figures.schedule_kept_percent;
   const here = [
     `schedule kept ${kept === null ? "-" : kept.toFixed(1)} %`,
@@ -35,7 +34,7 @@ export function resultLines(
     name === where ? `${where}   ${what}` : `${name} ${where}   ${what}${seen}`,
     `         sent  arrived  ${"lost".padEnd(12)}  duplicate  reordered  corrupt`,
     ...ways(figures, counts),
-    `  rtt     min ${ms(rtt.min)}   p50 ${ms(rtt.p50)}   p90 ${ms(rtt.p90)}   p99 ${ms(rtt.p99)}${tail}   max ${ms(rtt.max)} ms   n ${rtt.n}`,
+    `  ${rttLine(rtt)}`,
     `  jitter  p50 ${ms(jitter.ipdv_abs_p50)}   p99 ${ms(jitter.ipdv_abs_p99)} ms (ipdv)      here  ${here.join(", ")}`,
     ...remarks(measured, figures),
   ];

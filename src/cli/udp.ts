@@ -2,21 +2,19 @@ import { fstatSync } from "node:fs";
 import { resolveHost } from "../client/hosts.ts";
 import { resolvePeer } from "../client/plain-peer.ts";
 import { measurePlain, measureUdp, type UdpMeasured, type UdpOptions } from "../client/udp.ts";
-import { SockError, STATUS } from "../errors.ts";
-import { isMet, type Threshold, verdictOf } from "../measure/verdict.ts";
+import { SockError } from "../errors.ts";
+import { type Threshold, verdictOf } from "../measure/verdict.ts";
+import { percent } from "../measure/summary.ts";
 import { type UdpFigures, udpFigures } from "../measure/udp-figures.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { junit } from "./junit.ts";
 import { SampleLog } from "./sample-log.ts";
 import { sessionOptions } from "./session-options.ts";
-import { rttThresholds, RTT_LIMITS, RTT_LIMIT_NAMES, thresholdLines } from "./thresholds.ts";
+import { rttThresholds, RTT_LIMITS, RTT_LIMIT_NAMES, statusOf, thresholdLines } from "./thresholds.ts";
 import { echoLines, echoText } from "./udp-echo.ts";
 import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
 import { resultLines } from "./udp-words.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
-
-/** Less of the schedule kept than this, and the times are ours as much as the network's, percent. */
-const LEAST_KEPT = 99;
 
 const share = (description: string) =>
   ({ type: "string", kind: "share", valueHint: "N%", description }) as const;
@@ -191,7 +189,9 @@ async function report(
   if (given.junit !== undefined)
     await junit(given.junit, { name, thresholds, failure, started: measured.started });
   if (failure !== undefined) throw diagnosed(name, failure, measured, plain);
-  return statusOf(context, given, figures, thresholds);
+  const timed =
+    RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
+  return statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed);
 }
 
 /** The words for a run without any reply: which way is dead. */
@@ -228,29 +228,6 @@ function diagnosed(name: string, failure: SockError, measured: UdpMeasured, plai
     : new SockError("silent", what, "blocked on the way back; does a firewall here drop the replies?");
 }
 
-function statusOf(
-  context: Context,
-  given: UdpArgs,
-  figures: UdpFigures,
-  thresholds: readonly Threshold[],
-): number {
-  // without a schedule there is none to keep
-  const kept = figures.schedule_kept_percent ?? 100;
-  const timed =
-    RTT_LIMIT_NAMES.some((name) => given[name] !== undefined) || given["max-jitter"] !== undefined;
-  const missed = thresholds.filter((one) => !isMet(one));
-  if (kept >= LEAST_KEPT) return missed.length === 0 ? STATUS.done : STATUS.threshold;
-  const words = `this machine was too slow: ${kept.toFixed(1)} % of the schedule kept`;
-  // a limit that has nothing to do with time is missed all the same
-  if (missed.some((one) => one.unit !== "us")) {
-    context.ui.warn(words);
-    return STATUS.threshold;
-  }
-  if (timed) throw new SockError("not-trusted", words, "a longer --interval, or less else to do here");
-  context.ui.warn(words, "the times are this machine's as much as the network's");
-  return STATUS.done;
-}
-
 function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {
   const { sent, up, down, both, jitter_us: jitter } = figures;
   const seen = up.lost === null ? null : sent - up.lost;
@@ -275,7 +252,7 @@ function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {
   return stated;
 }
 
-/** Percent; unknown of an unknown, and of nothing. */
+/** Unknown of an unknown. */
 function shareOf(part: number | null, whole: number | null): number | null {
-  return part === null || whole === null || whole === 0 ? null : Math.round((part / whole) * 1e6) / 1e4;
+  return part === null || whole === null ? null : percent(part, whole);
 }

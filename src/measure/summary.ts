@@ -32,3 +32,8 @@ export function summaryUs(samples: Samples): Summary {
 export function micros(nanos: number | null): number | null {
   return nanos === null ? null : Math.round(nanos / 100) / 10;
 }
+
+/** To four digits after the point; null of nothing. */
+export function percent(part: number, whole: number): number | null {
+  return whole === 0 ? null : Math.round((part / whole) * 1e6) / 1e4;
+}

@@ -3,7 +3,7 @@
  * corrupt or delayed on the way down; received. What only the peer knows is null where it did not say, and never 0.
  */
 import type { RoundTrips } from "./round-trips.ts";
-import { micros, type Summary, summaryUs } from "./summary.ts";
+import { micros, percent, type Summary, summaryUs } from "./summary.ts";
 
 /** What the peer has counted; see the protocol's `counts`. */
 export interface PeerCounts {
@@ -111,9 +111,4 @@ export function udpFigures(
       pdv_p95_p50: p50 === null || p95 === null ? null : micros(p95 - p50),
     },
   };
-}
-
-/** To four digits after the point; null of nothing. */
-export function percent(part: number, whole: number): number | null {
-  return whole === 0 ? null : Math.round((part / whole) * 1e6) / 1e4;
 }

@@ -56,9 +56,8 @@ async function story(impair: (relay: Awaited<ReturnType<typeof Relay.withDatagra
   free.socket.close();
   await using relay = await Relay.withDatagrams(port, 3);
   impair(relay);
-  const pair = inRoot(roots.server, [
-    ...["invite", "--pair", "--host", `127.0.0.1:${relay.port}`, "--allow", "udp"],
-  ]);
+  const invite = ["invite", "--pair", "--host", `127.0.0.1:${relay.port}`, "--allow", "udp"];
+  const pair = inRoot(roots.server, invite);
   const secrets = Object.fromEntries(
     (await pair.stdout.text())
       .trim()
