@@ -67,6 +67,15 @@ class Line {
 /** Round trips to a server of sock. Throws what keeps a run from beginning. */
 export async function measureUdp(target: Target, options: UdpOptions): Promise<UdpMeasured> {
   const session = await openUntil(target, options);
+  try {
+    return await measureOver(session, options);
+  } finally {
+    session.close();
+  }
+}
+
+/** The same over a session that is there already. */
+export async function measureOver(session: Session, options: UdpOptions): Promise<UdpMeasured> {
   let line: Line | undefined;
   try {
     const { address, port, localAddress } = session.channel.connection;
@@ -83,7 +92,6 @@ export async function measureUdp(target: Target, options: UdpOptions): Promise<U
     return await agreedRun(session, line, { address, port }, options);
   } finally {
     line?.close();
-    session.close();
   }
 }
 
