@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { resolve } from "node:path";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
@@ -171,6 +172,9 @@ describe("measuring", () => {
       jitter_us: { ipdv_abs_p50: number, ipdv_abs_p99: number, rfc3550: number, pdv_p95_p50: number },
       verdict: { met: true, missed: [] },
     });
+    const readme = await Bun.file(resolve(import.meta.dir, "../../README.md")).text();
+    const named = Object.keys({ ...result, ...(result["jitter_us"] as object), ...(result["up"] as object) });
+    expect(named.filter((key) => !readme.includes(`\`${key}\``) && key !== "type")).toEqual([]);
   });
 
   test("thresholds: status 0 when met, 3 and which ones when missed or unknown", async () => {
