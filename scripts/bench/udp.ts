@@ -52,6 +52,7 @@ async function sock(args: readonly string[], env: Record<string, string>): Promi
     stdout: "pipe",
     stderr: "ignore",
   });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own result, which a test pins down
   const result = JSON.parse(await child.stdout.text()) as Result;
   await child.exited;
   const usage = child.resourceUsage();
@@ -118,11 +119,9 @@ for (const [name, args] of [
   }
 }
 
-const paced = await Promise.all([sock(["udp", "local", "--interval", "1ms", "--duration", "5s"], env)]);
-for (const { schedule_kept_percent, cpu } of paced) {
-  row("schedule kept at 1 ms", schedule_kept_percent, "%");
-  row("processor time of the client at 1 ms", (cpu / 5) * 100, "%");
-}
+const paced = await sock(["udp", "local", "--interval", "1ms", "--duration", "5s"], env);
+row("schedule kept at 1 ms", paced.schedule_kept_percent, "%");
+row("processor time of the client at 1 ms", (paced.cpu / 5) * 100, "%");
 
 let best = 0;
 for (const rate of [10_000, 20_000, 30_000, 40_000, 50_000, 75_000, 100_000]) {

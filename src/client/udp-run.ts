@@ -1,7 +1,7 @@
 import { SockError } from "../errors.ts";
 import { RoundTrips } from "../measure/round-trips.ts";
 import { MIN_UDP_WAIT_MS, UDP_LATE_MS, UDP_SILENCE_MS } from "../protocol/constants.ts";
-import type { DatagramSocket } from "../transport/datagrams.ts";
+import type { Outlet } from "../transport/datagrams.ts";
 import { pace } from "./pace.ts";
 import { nowNs, type Wire } from "./udp-wire.ts";
 
@@ -41,7 +41,7 @@ export class DatagramRun {
   failure: SockError | undefined;
   readonly #options: RunOptions;
   readonly #wire: Wire;
-  readonly #socket: DatagramSocket;
+  readonly #socket: Outlet;
   readonly #peer: { address: string; port: number };
   /** When the latest numbers went out, ms: later than the stamp that is signed with them. */
   readonly #sentAt = new Float64Array(REMEMBERED);
@@ -50,12 +50,7 @@ export class DatagramRun {
   #failed = 0;
   #finish: () => void = () => undefined;
 
-  constructor(
-    socket: DatagramSocket,
-    peer: { address: string; port: number },
-    wire: Wire,
-    options: RunOptions,
-  ) {
+  constructor(socket: Outlet, peer: { address: string; port: number }, wire: Wire, options: RunOptions) {
     this.#socket = socket;
     this.#peer = peer;
     this.#wire = wire;

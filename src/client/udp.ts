@@ -5,6 +5,7 @@ import { DatagramSocket } from "../transport/datagrams.ts";
 import type { Target } from "./hosts.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { UdpControl } from "./udp-control.ts";
+import { rehearse } from "./udp-rehearsal.ts";
 import { DatagramRun, type RunOptions } from "./udp-run.ts";
 import { type Fill, PlainWire, SockWire } from "./udp-wire.ts";
 
@@ -76,6 +77,7 @@ export async function measureUdp(target: Target, options: UdpOptions): Promise<U
 
 /** The same over a session that is there already. */
 export async function measureOver(session: Session, options: UdpOptions): Promise<UdpMeasured> {
+  rehearse();
   let line: Line | undefined;
   try {
     const { address, port, localAddress } = session.channel.connection;

@@ -2,7 +2,7 @@ import { MIN_UDP_BURST, UDP_BURST_MS, UDP_WINDOW } from "../protocol/constants.t
 import { DatagramView, payloadOf } from "../protocol/datagram.ts";
 import type { Counts, Udp } from "../protocol/udp-messages.ts";
 import { Allowance, Arrivals } from "../measure/arrivals.ts";
-import type { DatagramSocket } from "../transport/datagrams.ts";
+import type { Outlet } from "../transport/datagrams.ts";
 import { ProbeKey } from "../transport/probe-key.ts";
 
 /** A client may be a little faster than agreed: clocks differ, and what was late comes closer together. */
@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly asked: Udp;
   readonly key: Uint8Array;
   /** The local address's, that the client reached over TCP. */
-  readonly socket: DatagramSocket;
+  readonly socket: Outlet;
   /** Whether the run may belong to this address. */
   readonly mayComeFrom: (address: string) => boolean;
 }
@@ -21,7 +21,7 @@ export interface RunOptions {
 /** One run of a client: its datagrams are checked, counted and sent back. What it needs memory for begins with the first. */
 export class UdpRun {
   readonly asked: Udp;
-  readonly socket: DatagramSocket;
+  readonly socket: Outlet;
   readonly #key: ProbeKey;
   readonly #mayComeFrom: (address: string) => boolean;
   readonly #dropsBefore: number | null;

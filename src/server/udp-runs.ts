@@ -11,6 +11,7 @@ import {
 } from "../protocol/constants.ts";
 import { COOKIE_AT, COOKIE_END, datagramType, PROBE } from "../protocol/datagram.ts";
 import type { Udp } from "../protocol/udp-messages.ts";
+import { rehearse } from "./udp-rehearsal.ts";
 import { UdpRun } from "./udp-run.ts";
 import { UdpSockets } from "./udp-sockets.ts";
 
@@ -34,6 +35,7 @@ export class UdpRuns {
   readonly #runs = new Map<string, UdpRun>();
   readonly #sockets = new UdpSockets((_socket, bytes, port, address) => this.receive(bytes, port, address));
   readonly #usage = new Map<string, Usage>();
+  #rehearsed = false;
   readonly #all: Usage = { runs: 0, rate: 0 };
 
   get size(): number {
@@ -55,6 +57,8 @@ export class UdpRuns {
     client: { address: string; localAddress: string; localPort: number },
     mayComeFrom: (address: string) => boolean,
   ): Promise<Begun> {
+    if (!this.#rehearsed) rehearse();
+    this.#rehearsed = true;
     const socket = await this.#sockets.at(client.localAddress, client.localPort);
     const key = randomBytes(DATAGRAM_KEY_BYTES);
     const cookie = randomBytes(COOKIE_BYTES);

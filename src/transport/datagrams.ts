@@ -23,8 +23,15 @@ export interface DatagramSink {
   unreachable?(): void;
 }
 
+/** What a run needs of a socket. */
+export interface Outlet {
+  send(bytes: Uint8Array, port: number, address: string): Sent;
+  /** Datagrams that the system dropped because we did not read them in time; null where it does not say. */
+  drops(): number | null;
+}
+
 /** A bound UDP socket that survives what peers and networks do to it. */
-export class DatagramSocket {
+export class DatagramSocket implements Outlet {
   readonly #socket: Bun.udp.Socket<"buffer">;
 
   private constructor(socket: Bun.udp.Socket<"buffer">) {
@@ -69,7 +76,6 @@ export class DatagramSocket {
     }
   }
 
-  /** Datagrams that the system dropped because we did not read them in time; null where it does not say. */
   drops(): number | null {
     return dropsAt(this.#socket.port, this.#socket.hostname);
   }

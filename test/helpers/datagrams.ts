@@ -56,6 +56,8 @@ export class DatagramRelay implements AsyncDisposable {
   readonly faults: Record<Direction, DatagramFaults> = { up: { ...NONE }, down: { ...NONE } };
   readonly counts: Record<Direction, DatagramCounts> = { up: none(), down: none() };
   /** Datagrams that came each way, as they came. */
+  /** Called with the port of each new client. */
+  onClient: (port: number) => void = () => undefined;
   readonly log: Record<Direction, Buffer[]> = { up: [], down: [] };
   readonly #held: Record<Direction, (() => void)[]> = { up: [], down: [] };
   readonly #last: Record<Direction, number> = { up: 0, down: 0 };
@@ -95,6 +97,7 @@ export class DatagramRelay implements AsyncDisposable {
   async #up(bytes: Buffer, from: number): Promise<void> {
     let opening = this.#upstreams.get(from);
     if (opening === undefined) {
+      this.onClient(from);
       opening = DatagramSocket.bind("127.0.0.1", 0, {
         datagram: (reply) =>
           this.#carry("down", reply, (out) => void this.#socket?.send(out, from, "127.0.0.1")),

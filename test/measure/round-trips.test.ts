@@ -21,7 +21,14 @@ test("percentiles are nearest rank on the samples themselves; p99.9 of few is un
   const samples = new Samples();
   for (let value = 999; value >= 1; value--) samples.record(value * 1000);
   expect(summaryUs(samples)).toEqual({
-    ...{ min: 1, mean: 500, p50: 500, p90: 900, p99: 990, p99_9: null, max: 999, n: 999 },
+    min: 1,
+    mean: 500,
+    p50: 500,
+    p90: 900,
+    p99: 990,
+    p99_9: null,
+    max: 999,
+    n: 999,
   });
   samples.record(1_000_000);
   expect(summaryUs(samples)).toMatchObject({ p50: 500, p99_9: 999, n: 1000 });
