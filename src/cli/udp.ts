@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import { resolveHost } from "../client/hosts.ts";
 import { resolvePeer } from "../client/plain-peer.ts";
 import { measurePlain, measureUdp, type UdpMeasured, type UdpOptions } from "../client/udp.ts";
-import { SockError } from "../errors.ts";
+import { SockError, STATUS } from "../errors.ts";
 import { type Threshold, verdictOf } from "../measure/verdict.ts";
 import { percent } from "../measure/summary.ts";
 import { type UdpFigures, udpFigures } from "../measure/udp-figures.ts";
@@ -11,10 +11,14 @@ import { junit } from "./junit.ts";
 import { SampleLog } from "./sample-log.ts";
 import { sessionOptions } from "./session-options.ts";
 import { rttThresholds, RTT_LIMITS, RTT_LIMIT_NAMES, statusOf, thresholdLines } from "./thresholds.ts";
+import { diagnosed } from "./udp-diagnosis.ts";
 import { echoLines, echoText } from "./udp-echo.ts";
 import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
 import { resultLines } from "./udp-words.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
+
+/** Time between two live lines, ms. */
+const FRAME_MS = 100;
 
 const share = (description: string) =>
   ({ type: "string", kind: "share", valueHint: "N%", description }) as const;
@@ -123,10 +127,14 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
   const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);
   const run = runOf(given, plain);
   const samples = given.samples === undefined ? undefined : new SampleLog(given.samples);
+  let shown = 0;
   const options: UdpOptions = {
     ...sessionOptions(context),
     ...run,
     onProgress: (trips) => {
+      const now = performance.now();
+      if (now - shown < FRAME_MS) return;
+      shown = now;
       const lost = trips.sent - trips.back;
       context.ui.live(`${trips.sent} of ${run.count} sent, ${trips.back} back, ${lost} not yet`);
     },
@@ -186,46 +194,23 @@ async function report(
     for (const line of resultLines(escapeForDisplay(name), measured, figures, run)) context.ui.print(line);
     for (const line of thresholdLines(thresholds)) context.ui.print(`  ${line}`);
   }
-  if (given.junit !== undefined)
-    await junit(given.junit, { name, thresholds, failure, started: measured.started });
-  if (failure !== undefined) throw diagnosed(name, failure, measured, plain);
-  const timed =
-    RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
-  return statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed);
-}
-
-/** The words for a run without any reply: which way is dead. */
-function diagnosed(name: string, failure: SockError, measured: UdpMeasured, plain: boolean): SockError {
-  const { counts, trips } = measured;
-  if (trips.back > 0 || (failure.code !== "silent" && failure.code !== "refused")) return failure;
-  if (plain) {
-    return failure.code === "refused"
-      ? failure
-      : new SockError(
-          "silent",
-          `no reply to ${trips.sent} datagrams`,
-          "is an echo server there, and is its port open for udp?",
-        );
+  let problem = failure && diagnosed(name, failure, measured, plain);
+  let status: number = STATUS.done;
+  try {
+    const timed =
+      RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
+    if (problem === undefined) {
+      status = statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed);
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof SockError)) throw thrown;
+    problem = thrown;
   }
-  const says = `tcp to ${escapeForDisplay(name)} works, udp does not`;
-  const port = `${measured.port}/udp`;
-  if (failure.code === "refused") {
-    return new SockError(
-      "refused",
-      `${says}: its port is closed (ICMP)`,
-      `open ${port} there, or where it is forwarded`,
-    );
+  if (given.junit !== undefined) {
+    await junit(given.junit, { name, thresholds, failure: problem, started: measured.started });
   }
-  if (counts === undefined) return new SockError("silent", `${says}: no reply to ${trips.sent} probes`);
-  const seen = counts.answered + counts.corrupt + counts.limited;
-  const what = `${says}: ${escapeForDisplay(name)} saw ${seen} of ${trips.sent} probes`;
-  return seen === 0
-    ? new SockError(
-        "silent",
-        what,
-        `blocked on the way there; open ${port} (cloud security group, ufw, Windows firewall)`,
-      )
-    : new SockError("silent", what, "blocked on the way back; does a firewall here drop the replies?");
+  if (problem !== undefined) throw problem;
+  return status;
 }
 
 function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {

@@ -14,8 +14,8 @@ export interface RunOptions {
   readonly key: Uint8Array;
   /** The local address's, that the client reached over TCP. */
   readonly socket: Outlet;
-  /** Whether the run may belong to this address. */
-  readonly mayComeFrom: (address: string) => boolean;
+  /** Whether the run may belong to this source. */
+  readonly mayComeFrom: (address: string, port: number) => boolean;
 }
 
 /** One run of a client: its datagrams are checked, counted and sent back. What it needs memory for begins with the first. */
@@ -23,7 +23,7 @@ export class UdpRun {
   readonly asked: Udp;
   readonly socket: Outlet;
   readonly #key: ProbeKey;
-  readonly #mayComeFrom: (address: string) => boolean;
+  readonly #mayComeFrom: (address: string, port: number) => boolean;
   readonly #dropsBefore: number | null;
   #arrivals: Arrivals | undefined;
   #allowance: Allowance | undefined;
@@ -32,6 +32,8 @@ export class UdpRun {
   #moved = 0;
   #other: string | null = null;
   #replies = 0;
+  #now = 0;
+  readonly #allow = (): boolean => this.#allowance?.take(this.#now) === true;
   #unsent = 0;
 
   constructor({ asked, key, socket, mayComeFrom }: RunOptions) {
@@ -54,7 +56,7 @@ export class UdpRun {
     const { number } = view;
     if (bytes.length > this.asked.bytes || number >= this.asked.count || !this.#key.verify(bytes)) return;
     if (this.#arrivals === undefined) {
-      if (!this.#mayComeFrom(address)) return;
+      if (!this.#mayComeFrom(address, port)) return;
       this.#address = address;
       this.#port = port;
       this.#arrivals = new Arrivals(Math.min(this.asked.count, UDP_WINDOW));
@@ -67,8 +69,8 @@ export class UdpRun {
       return;
     }
     const intact = Bun.hash.crc32(payloadOf(bytes)) === view.crc;
-    const allow = (): boolean => this.#allowance?.take(arrived) === true;
-    if (!this.#arrivals.arrive(number, intact, allow)) return;
+    this.#now = arrived;
+    if (!this.#arrivals.arrive(number, intact, this.#allow)) return;
     view.reply(this.#replies, Math.round((performance.now() - arrived) * 1e6));
     this.#replies += 1;
     this.#key.sign(bytes);

@@ -62,7 +62,16 @@ export class UdpRuns {
     const socket = await this.#sockets.at(client.localAddress, client.localPort);
     const key = randomBytes(DATAGRAM_KEY_BYTES);
     const cookie = randomBytes(COOKIE_BYTES);
-    const run = new UdpRun({ asked, key, socket, mayComeFrom });
+    const run = new UdpRun({
+      asked,
+      key,
+      socket,
+      mayComeFrom: (address, port) =>
+        !ECHOING_PORTS.has(port) &&
+        !this.#sockets.has(address, port) &&
+        !isNobody(address) &&
+        mayComeFrom(address),
+    });
     this.#admit(client.address, run.rate);
     const name = cookie.toString("latin1");
     this.#runs.set(name, run);
@@ -98,7 +107,6 @@ export class UdpRuns {
   /** A datagram as it came to one of the sockets. */
   receive(bytes: Buffer, port: number, address: string): void {
     if (this.#runs.size === 0 || datagramType(bytes) !== PROBE) return;
-    if (ECHOING_PORTS.has(port) || this.#sockets.has(address, port) || isNobody(address)) return;
     this.#runs.get(bytes.toString("latin1", COOKIE_AT, COOKIE_END))?.probe(bytes, port, address);
   }
 }

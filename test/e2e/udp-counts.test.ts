@@ -27,6 +27,8 @@ async function through(
   Object.assign(datagrams.faults.up, faults.up);
   Object.assign(datagrams.faults.down, faults.down);
   const ran = await sock(["udp", ...args], { env: { SOCK_JOIN: codeAt(server.join, relay.port) } });
+  const replied = datagrams.log.down.reduce((sum, { length }) => sum + length, 0);
+  expect(replied).toBeLessThanOrEqual(datagrams.counts.up.bytes);
   return { result: resultOf(ran.stdout), counts: datagrams.counts, status: ran.status };
 }
 

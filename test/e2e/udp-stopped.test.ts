@@ -4,6 +4,7 @@ import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
+import { Listener } from "../helpers/udp-session.ts";
 import { until } from "../helpers/until.ts";
 
 const STOP_MS = 500;
@@ -97,6 +98,14 @@ test("two local addresses of one server: each reply leaves from the one that was
     // another source would be foreign, and the probe lost
     expect(resultOf(ran.stdout)).toMatchObject({ address, sent: 20, received: 20, foreign: 0 });
   }
+});
+
+test("a port whose other protocol is taken: said so, and nothing is left listening", async () => {
+  using taken = await Listener.open();
+  const { port } = taken.socket;
+  const ran = await sock(["serve", "--listen", `127.0.0.1:${port}`, "--json"]);
+  expect(resultOf(ran.stdout)).toMatchObject({ status: 1, code: "port-in-use" });
+  expect(ran.stderr).toContain(`127.0.0.1 port ${port} (udp) is in use`);
 });
 
 test("IPv6 and IPv4 on one free port, both protocols", async () => {

@@ -191,10 +191,10 @@ describe("measuring", () => {
       "--min-sent=50",
     );
     const run = ["--count", "50", "--interval", "20ms"];
-    expect((await measured([...run, ...all], env)).result).toMatchObject({
-      status: 0,
-      verdict: { missed: [] },
-    });
+    const met = await measured([...run, ...all], env);
+    // a machine that is busy with other tests may be too slow to say
+    const kept = Number(met.result["schedule_kept_percent"]);
+    expect(met.result).toMatchObject({ status: kept < 99 ? 11 : 0, verdict: { missed: [] } });
 
     const { datagrams } = relay;
     datagrams.faults.up.decide = (index) => (index === 50 ? "drop" : index === 60 ? "double" : "pass");
@@ -238,7 +238,19 @@ describe("measuring", () => {
   test("for people: the table of both ways, and each limit", async () => {
     await using server = await serve();
     const ran = await sock(
-      ["udp", "--count", "20", "--interval", "2ms", "--max-loss", "0.5%", "--max-p99", "1us"],
+      [
+        "udp",
+        "--count",
+        "20",
+        "--interval",
+        "2ms",
+        "--max-loss",
+        "0.5%",
+        "--max-p99",
+        "1us",
+        "--min-sent",
+        "21",
+      ],
       {
         env: { SOCK_JOIN: server.join },
       },
@@ -261,10 +273,10 @@ describe("measuring", () => {
   test("--junit has a case for the run and each limit", async () => {
     await using server = await serve();
     const path = `${server.home}/junit.xml`;
-    const args = ["--count", "10", "--max-loss=0%", "--max-p50=1us", "--junit", path];
+    const args = ["--count", "10", "--max-loss=0%", "--max-p50=1us", "--min-sent=11", "--junit", path];
     expect((await measured(args, { SOCK_JOIN: server.join })).status).toBe(3);
     const xml = await Bun.file(path).text();
-    expect(xml).toContain('tests="3" failures="1" errors="0"');
+    expect(xml).toContain('tests="4" failures="2" errors="0"');
     expect(xml).toContain('<testcase classname="sock.udp" name="max-loss"/>');
     expect(xml).toMatch(/name="max-p50"><failure message="[\d.]+ us, stated is at most 1 us"\/>/);
   });
