@@ -17,7 +17,7 @@ const STAGES = [
   { name: "imports", run: () => run(BUN, ["scripts/check-source.ts"]) },
   { name: "build", run: () => run(BUN, ["scripts/build.ts"]) },
   { name: "unit", tests: true, run: () => run(BUN, [...TEST, "--path-ignore-patterns", "test/e2e/**"]) },
-  { name: "e2e", tests: true, run: () => run(BUN, [...TEST, "test/e2e"]) },
+  { name: "e2e", tests: true, run: () => run(BUN, [...TEST, "--parallel=2", "test/e2e"]) },
 ];
 
 const totals = { passed: 0, failed: 0, skipped: 0 };

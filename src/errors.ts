@@ -90,7 +90,8 @@ export class SockError extends Error {
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, hint?: string, options?: ErrorOptions) {
-    super(message, options);
+    // half a character would be no JSON, and names that are not UTF-8 have such
+    super(message.toWellFormed(), options);
     this.code = code;
     this.hint = hint;
   }

@@ -84,6 +84,14 @@ for (let run = 0; run < RUNS; run++) {
     note("scp aes128-gcm", timed([...scp, `127.0.0.1:${folder.path}/scp/copy`]));
     rmSync(join(folder.path, "scp", "copy"));
   }
+  if (ssh !== undefined && has("rsync")) {
+    const login = ["ssh", ...ssh.options, "-p", String(ssh.port), "-c", "aes128-gcm@openssh.com"].join(" ");
+    note(
+      "rsync -W aes128-gcm",
+      timed(["rsync", "-W", "-e", login, source, `127.0.0.1:${folder.path}/scp/copy`]),
+    );
+    rmSync(join(folder.path, "scp", "copy"));
+  }
   if (has("socat")) {
     note("socat -b 262144 (clear)", await socat());
     rmSync(copy);
@@ -91,7 +99,7 @@ for (let run = 0; run < RUNS; run++) {
   if (has("iperf3")) note("iperf3 (clear, no files)", await iperf3());
 }
 
-console.log(machine(["ssh", "socat", "iperf3"]));
+console.log(machine(["ssh", "rsync", "socat", "iperf3"]));
 console.log(`${MIB} MiB, medians of ${RUNS}, MiB/s, and as a ratio to scp`);
 const scp = figures.get("scp aes128-gcm");
 for (const [name, rates] of figures) {

@@ -97,7 +97,7 @@ const TURNS: readonly Turn[] = [
   { from: "S", message: { type: "entry", entry: 0, path: ".", source: 0, ...file }, body: FILE },
   {
     from: "C",
-    message: { type: "done", entry: 0, bytes: FILE.length, digest, action: "new", path: "b.txt" },
+    message: { type: "done", entry: 0, bytes: FILE.length, digest, action: "new", path: "" },
   },
   { from: "S", message: { type: "result", ...counts } },
   { from: "C", message: { type: "finish" } },

@@ -8,12 +8,13 @@ import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { asSockError, SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
-import { hasGlob } from "../text/glob.ts";
+import { type Segments, showPath, splitBytes } from "../files/names.ts";
+import { globParts, hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { Receipt } from "./receipt.ts";
+import { receiptOf } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, excluderOf, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import { digestName, excluderOf, GOES_ON, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 import { type Context, defineVerb } from "./verb.ts";
 
@@ -45,29 +46,32 @@ export default defineVerb({
     const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
     if (dest === "-") {
       context.json.refuseData("the file");
-      const [only, second] = await expanded(context, remotes);
+      refuseWithStdout(given);
+      const [only, second] = await expanded(context, remotes, undefined);
       if (only === undefined || second !== undefined)
         throw new SockError("usage", "only one file fits on stdout");
       await toStdout(context, only, algorithm, given.compress);
       return;
     }
     const dry = given["dry-run"];
-    const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
-    const wanted = await expanded(context, remotes);
-    const single = wanted.length === 1;
     const isLeftOut = await excluderOf(given.exclude);
+    const wanted = await expanded(context, remotes, isLeftOut);
+    refuseTwice(wanted);
+    const single = wanted.length === 1;
     const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
+    const receipt = receiptOf(given);
     const tally = new Tally(context, { algorithm, single, dry, receipt });
     const progress = new TransferProgress(context.ui, null);
     const several = !single || wanted.some(({ matched }) => matched);
     using places = new Destinations(dest, several, dry);
     const pool = new BlockPool();
     const hosts: string[] = [];
+    let ended = false;
     try {
       for (const group of grouped(wanted)) {
         const { host } = group;
         if (!hosts.includes(host.name)) hosts.push(host.name);
-        const { "on-exists": onExists, verify, sync, checksum } = given;
+        const { "on-exists": onExists, verify, sync } = given;
         let current: string | Uint8Array = "";
         await get(
           () => Session.open(host, sessionOptions(context)),
@@ -84,7 +88,8 @@ export default defineVerb({
               onExists,
               verify,
               sync,
-              checksum,
+              // what a receipt names was read, not only looked at
+              checksum: given.checksum || receipt !== undefined,
               dry,
               mayCompare: true,
               pool,
@@ -95,6 +100,7 @@ export default defineVerb({
             fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
             place: (source, kind) => {
               current = group.paths[source] ?? "";
+              if (kind === "folder") tally.manyFiles();
               return places.place(lastName(current), kind);
             },
             onFailed: (source, error) => {
@@ -102,18 +108,36 @@ export default defineVerb({
               tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
             },
             onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
+            onFile: (length) => {
+              if (single) progress.begin(length);
+            },
+            onGoOn: (bytes) => progress.goOn(bytes),
             onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
           },
         );
       }
+      ended = true;
+    } catch (thrown) {
+      throw progress.stopped(thrown, context.signal, tally.seen, GOES_ON);
     } finally {
       progress.done();
       receipt?.close();
-      tally.finish(hosts.join(" "), dest);
+      tally.finish(hosts.join(" "), dest || ".", ended);
     }
     tally.check();
   },
 });
+
+/** What is for files that are kept. Throws `usage`. */
+function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean }): void {
+  const flag = given.receipt !== undefined ? "--receipt" : given["dry-run"] ? "--dry-run" : undefined;
+  if (flag === undefined) return;
+  throw new SockError(
+    "usage",
+    `${flag} is for files, and this one goes to stdout`,
+    "sock get HOST:PATH FILE",
+  );
+}
 
 async function toStdout(
   context: Context,
@@ -159,10 +183,31 @@ interface Wanted {
   readonly matched: boolean;
 }
 
-/** The words with what their patterns mean in their place. Throws `not-found` for a pattern that fits nothing. */
+/** Throws `usage` for two things of one name, which would be one here. */
+function refuseTwice(wanted: readonly Wanted[]): void {
+  const seen = new Set<string>();
+  for (const { path } of wanted) {
+    const name = lastName(path);
+    const key = name === undefined ? undefined : showPath([name]);
+    if (key !== undefined && seen.has(key)) {
+      throw new SockError(
+        "usage",
+        `two sources are named ${JSON.stringify(key)}`,
+        "they would be one here: fetch them apart",
+      );
+    }
+    if (key !== undefined) seen.add(key);
+  }
+}
+
+/**
+ * The words with what their patterns mean in their place; what a pattern finds may be left out. Throws `not-found` for one
+ * that fits nothing.
+ */
 async function expanded(
   context: Context,
   remotes: readonly { host: string | undefined; path: string }[],
+  isLeftOut: ((path: Segments, isFolder: boolean) => boolean) | undefined,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
   for (const { host: word, path } of remotes) {
@@ -181,8 +226,11 @@ async function expanded(
           const shown = shownPath(one.path);
           // it comes with the folder that it is in
           if (inside !== undefined && shown.startsWith(inside)) continue;
-          if (one.item?.kind === "folder") inside = `${shown.replace(/\/$/, "")}/`;
-          wanted.push({ host, path: one.path, matched: one.path !== path });
+          const isFolder = one.item?.kind === "folder";
+          const isFound = one.item !== undefined && one.path !== path;
+          if (isFound && isLeftOut?.(belowPattern(path, one.path), isFolder) === true) continue;
+          if (isFolder) inside = `${shown.replace(/\/$/, "")}/`;
+          wanted.push({ host, path: one.path, matched: isFound });
         }
       }
     } finally {
@@ -190,6 +238,13 @@ async function expanded(
     }
   }
   return wanted;
+}
+
+/** What a pattern has found, below the folder in which it begins. */
+function belowPattern(pattern: string, found: string | Uint8Array): Segments {
+  const { prefix } = globParts(pattern);
+  const names = typeof found === "string" ? found.split("/") : splitBytes(found);
+  return names.slice(prefix === "" ? 0 : prefix.split("/").length).filter((name) => name.length > 0);
 }
 
 /** The paths of one host after another, in the order of the words, so many a request. */

@@ -64,7 +64,9 @@ function flagRows(defs: ArgDefs): string[][] {
 
 function flagName(name: string, def: ArgDef): string {
   const short = aliases(def).filter((alias) => alias.length === 1);
-  const long = def.type === "boolean" && isNegatable(def) ? `--[no-]${name}` : `--${name}`;
+  const negated =
+    negativeOf(def) !== undefined ? "no-" : def.type === "boolean" && isNegatable(def) ? "[no-]" : "";
+  const long = `--${negated}${name}`;
   return [...short.map((alias) => `-${alias}`), long + valueHint(def)].join(", ");
 }
 
@@ -76,5 +78,10 @@ function valueHint(def: ArgDef): string {
 function flagWords(def: ArgDef): string {
   const repeat = "repeat" in def && def.repeat === true ? "; repeatable" : "";
   const preset = typeof def.default === "string" ? ` (${def.default})` : "";
-  return `${def.description ?? ""}${repeat}${preset}`;
+  return `${negativeOf(def) ?? def.description ?? ""}${repeat}${preset}`;
+}
+
+/** Of a flag that is on anyway only its `--no-…` says something. */
+function negativeOf(def: ArgDef): string | undefined {
+  return def.type === "boolean" && def.default === true ? def.negativeDescription : undefined;
 }

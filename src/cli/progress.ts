@@ -14,7 +14,8 @@ export class Progress {
   readonly #ui: Ui;
   /** What is worked on now; escaped. */
   label: string;
-  readonly #total: number | null;
+  /** Bytes; null where it is unknown. */
+  total: number | null;
   readonly #clock: () => number;
   readonly #format: (amount: number) => string;
   readonly #start: number;
@@ -33,7 +34,7 @@ export class Progress {
     this.#ui = ui;
     this.#format = format;
     this.label = label;
-    this.#total = total;
+    this.total = total;
     this.#clock = clock;
     this.#start = clock();
     this.#shown = this.#start + QUIET_MS - FRAME_MS;
@@ -48,6 +49,11 @@ export class Progress {
     this.#ui.live(this.#line(bytes, now));
   }
 
+  /** Bytes that were there before and did not come now: they are no rate. */
+  jump(bytes: number): void {
+    this.#seen = { at: this.#clock(), bytes };
+  }
+
   done(): void {
     this.#ui.clearLive();
   }
@@ -60,10 +66,10 @@ export class Progress {
       this.#seen = { at: now, bytes };
     }
     const rate = formatRate(Math.max(0, this.#rate) * 1000);
-    if (this.#total === null || this.#total === 0) return `${this.label}  ${this.#format(bytes)}  ${rate}`;
-    const share = Math.min(1, bytes / this.#total);
-    const left = this.#rate > 0 ? `  ${formatDuration((this.#total - bytes) / this.#rate)} left` : "";
-    return `${this.label}  ${bar(share)} ${Math.floor(share * 100)} %  ${this.#format(bytes)} of ${this.#format(this.#total)}  ${rate}${left}`;
+    if (this.total === null || this.total === 0) return `${this.label}  ${this.#format(bytes)}  ${rate}`;
+    const share = Math.min(1, bytes / this.total);
+    const left = this.#rate > 0 ? `  ${formatDuration((this.total - bytes) / this.#rate)} left` : "";
+    return `${this.label}  ${bar(share)} ${Math.floor(share * 100)} %  ${this.#format(bytes)} of ${this.#format(this.total)}  ${rate}${left}`;
   }
 }
 

@@ -8,10 +8,18 @@ import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { TransferProgress } from "./transfer-progress.ts";
-import { Receipt } from "./receipt.ts";
+import { receiptOf } from "./receipt.ts";
 import { sessionOptions } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, excluderOf, parseMode, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import {
+  digestName,
+  excluderOf,
+  GOES_ON,
+  parseMode,
+  remoteTarget,
+  retryOptions,
+  TRANSFER_ARGS,
+} from "./transfer.ts";
 import { defineVerb } from "./verb.ts";
 
 /** Files up to this are sent without a look at what is there, bytes. */
@@ -81,17 +89,19 @@ export default defineVerb({
     const dry = given["dry-run"];
     if (given.atomic) checkAtomic(sources, to, given["on-exists"]);
     const algorithm = digestName(given.digest);
-    const receipt = given.receipt === undefined ? undefined : new Receipt(given.receipt, algorithm);
-    const tally = new Tally(context, { algorithm, single, dry, receipt });
+    const exclude = await excluderOf(given.exclude);
+    const receipt = receiptOf(given);
+    const tally = new Tally(context, { algorithm, single, dry, receipt, atomic: given.atomic });
     const total = single ? (only?.length ?? null) : null;
     const progress = new TransferProgress(context.ui, total);
     const items = sourceItems(sources, to, {
       mode,
       links: given.links,
-      exclude: await excluderOf(given.exclude),
+      exclude,
       forbidden: ownFolders(context.env),
       signal: context.signal,
     });
+    let ended = false;
     try {
       await put(() => Session.open(host, sessionOptions(context)), items, to, {
         ...retryOptions(context, given.retry),
@@ -99,7 +109,8 @@ export default defineVerb({
         onExists: given["on-exists"],
         verify: given.verify,
         sync: given.sync,
-        checksum: given.checksum,
+        // what a receipt names was read, not only looked at
+        checksum: given.checksum || receipt !== undefined,
         dry,
         atomic: given.atomic,
         direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
@@ -108,14 +119,21 @@ export default defineVerb({
         pool: new BlockPool(),
         onOutcome: ({ shown, ...outcome }) => {
           const sent = outcome.action !== "failed" && outcome.error === undefined;
-          tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown });
+          tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown, receiptPath: shown });
         },
+        onGoOn: (bytes) => progress.goOn(bytes),
         onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
       });
+      ended = true;
+    } catch (thrown) {
+      // what has failed says more than that therefore nothing was changed
+      if (given.atomic) tally.check();
+      const next = only?.kind === "stdin" ? "nothing was changed there" : GOES_ON;
+      throw progress.stopped(thrown, context.signal, tally.seen, next);
     } finally {
       progress.done();
       receipt?.close();
-      tally.finish(host.name, `${host.name}:${remote.path}`);
+      tally.finish(host.name, `${host.name}:${remote.path}`, ended);
     }
     tally.check();
   },

@@ -32,7 +32,11 @@ const args = {
   },
   "read-only": { type: "boolean", description: "nobody puts anything" },
   "write-only": { type: "boolean", description: "nobody gets or lists anything" },
-  "no-replace": { type: "boolean", description: "what is there stays: only new names are taken" },
+  replace: {
+    type: "boolean",
+    default: true,
+    negativeDescription: "what is there stays as it is: only new names are taken",
+  },
   "max-file": {
     type: "string",
     kind: "bytes",
@@ -86,7 +90,7 @@ export default defineVerb({
       rails: {
         readOnly: given["read-only"],
         writeOnly: given["write-only"],
-        noReplace: given["no-replace"],
+        noReplace: !given.replace,
         maxFile: given["max-file"],
         minFree: given["min-free"],
         maxEntries: given["max-entries"],

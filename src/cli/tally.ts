@@ -1,6 +1,7 @@
 /** What became of the files of one run: told as it goes on, summed up at its end, and turned into the exit status. */
 import { type ExitStatus, SockError, STATUS } from "../errors.ts";
-import { escapeForDisplay } from "../text/escape.ts";
+import { pathBytes } from "../files/names.ts";
+import { escapeBytes, escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Context } from "./verb.ts";
@@ -10,6 +11,8 @@ export interface Told {
   readonly kind: "file" | "folder" | "link";
   /** As the user would write it; not escaped. */
   readonly path: string;
+  /** In a receipt: where whoever checks it looks for the file; `path` where left out. */
+  readonly receiptPath?: string;
   readonly bytes: number;
   /** Hex, or empty where nothing was hashed. */
   readonly digest: string;
@@ -23,6 +26,8 @@ export interface TallyOptions {
   /** One file is asked for: its failure is the run's. */
   readonly single: boolean;
   readonly dry: boolean;
+  /** All or nothing: where one fails, nothing was changed. */
+  readonly atomic?: boolean;
   readonly receipt: Receipt | undefined;
 }
 
@@ -32,6 +37,7 @@ const FIRST: ReadonlySet<ExitStatus> = new Set([STATUS.unreachable, STATUS.noSpa
 export class Tally {
   readonly #context: Context;
   readonly #options: TallyOptions;
+  #single: boolean;
   readonly #started = performance.now();
   #files = 0;
   #bytes = 0;
@@ -46,11 +52,17 @@ export class Tally {
   constructor(context: Context, options: TallyOptions) {
     this.#context = context;
     this.#options = options;
+    this.#single = options.single;
   }
 
   /** Files that have their end, good or bad. */
   get seen(): number {
     return this.#files + this.#skipped + this.#failed;
+  }
+
+  /** The one thing that was asked for has turned out to be a folder. */
+  manyFiles(): void {
+    this.#single = false;
   }
 
   add(told: Told): void {
@@ -67,36 +79,43 @@ export class Tally {
     if (action === "replaced") this.#replaced += 1;
     this.#only = told;
     this.#event(told);
-    if (told.digest !== "" && told.kind === "file") this.#options.receipt?.add(told.digest, told.path);
+    if (told.digest !== "" && told.kind === "file") {
+      this.#options.receipt?.add(told.digest, told.receiptPath ?? told.path);
+    }
     if (error !== undefined) this.#context.ui.warn(error.message);
-    else if (!this.#options.single && (this.#options.dry || this.#context.verbose > 0)) {
-      this.#context.ui.report(`${this.#word(told)}  ${escapeForDisplay(told.path)}`);
+    else if (!this.#single && (this.#options.dry || this.#context.verbose > 0)) {
+      this.#context.ui.report(`${this.#word(told)}  ${escapePath(told.path)}`);
     }
   }
 
-  /** The lines at the end, and the result event's fields; `where` is what the user asked for. */
-  finish(host: string, where: string): void {
+  /**
+   * The lines at the end, and the result event's fields. `where` is what the user asked for; `ended`: nothing broke it off.
+   */
+  finish(host: string, where: string, ended: boolean): void {
     const seconds = (performance.now() - this.#started) / 1000;
+    const undone = this.#options.atomic === true && this.#failed > 0;
     this.#context.json.result({
       host,
-      files: this.#files,
-      bytes: this.#bytes,
+      files: undone ? 0 : this.#files,
+      bytes: undone ? 0 : this.#bytes,
       skipped: this.#skipped,
       failed: this.#failed,
       seconds: Number(seconds.toFixed(3)),
     });
     const only = this.#only;
-    if (this.seen === 0 || (this.#failed > 0 && this.#failed === this.seen)) return;
-    if (this.#options.single && only !== undefined && this.seen === 1) this.#reportOne(only);
-    else this.#reportAll(where, seconds);
+    const isEmpty = this.seen === 0 && !ended;
+    if (undone || isEmpty || (this.#failed > 0 && this.#failed === this.seen)) return;
+    if (this.#single && only !== undefined && this.seen === 1) this.#reportOne(only);
+    else this.#reportAll(where, seconds, ended);
   }
 
   /** Throws what makes the run fail. */
   check(): void {
     const first = this.#failure;
     if (first === undefined) return;
-    if (this.#options.single && this.seen === 1) throw first;
-    const words = `${this.#failed} of ${this.seen} failed`;
+    if (this.#single && this.seen === 1) throw first;
+    const end = this.#options.atomic === true ? ", so nothing was changed" : "";
+    const words = `${this.#failed} of ${this.seen} failed${end}`;
     const code =
       FIRST.has(first.status) || (this.#alike && this.#failed === this.seen) ? first.code : "some-failed";
     throw new SockError(code, words);
@@ -107,16 +126,17 @@ export class Tally {
     const first = this.#failure;
     if (first === undefined || (FIRST.has(error.status) && !FIRST.has(first.status))) this.#failure = error;
     if (first !== undefined && first.status !== error.status) this.#alike = false;
-    const { code, message } = error;
-    this.#context.json.emit({ type: "file", path: told.path, action: "failed", code, message });
-    if (!this.#options.single && !this.#context.json.enabled) this.#context.ui.error(error);
+    const { code, message, hint } = error;
+    const why = { code, message, ...(hint === undefined ? {} : { hint }) };
+    this.#context.json.emit({ type: "file", ...pathField(told.path), action: "failed", ...why });
+    if (!this.#single && !this.#context.json.enabled) this.#context.ui.error(error);
   }
 
   #event({ path, bytes, digest, action, kind }: Told): void {
     const { algorithm, dry } = this.#options;
     this.#context.json.emit({
       type: "file",
-      path,
+      ...pathField(path),
       ...(kind === "link" ? { kind } : {}),
       size: bytes,
       digest: digest === "" ? null : digest,
@@ -132,7 +152,7 @@ export class Tally {
 
   #reportOne(file: Told): void {
     const { ui } = this.#context;
-    const path = escapeForDisplay(file.path);
+    const path = escapePath(file.path);
     if (this.#options.dry) ui.report(`${path}  ${this.#word(file)}`);
     else if (file.action === "skipped") ui.report(`${path}  is there already, skipped`);
     else if (file.action === "same") ui.report(`${path}  is there already, with the same size and time`);
@@ -147,7 +167,7 @@ export class Tally {
     }
   }
 
-  #reportAll(where: string, seconds: number): void {
+  #reportAll(where: string, seconds: number, ended: boolean): void {
     const parts = [`${this.#files} ${this.#files === 1 ? "file" : "files"}`];
     if (this.#options.dry) parts.push(formatBytes(this.#bytes), "nothing was changed");
     else if (this.#bytes > 0) {
@@ -158,7 +178,17 @@ export class Tally {
     if (this.#repaired > 0) parts.push(`${this.#repaired} with mode and time set only`);
     if (this.#skipped > 0) parts.push(`${this.#skipped} skipped`);
     if (this.#failed > 0) parts.push(`${this.#failed} failed`);
+    else if (!ended) parts.push("then it broke off");
     else if (this.#bytes > 0 && !this.#options.dry) parts.push("verified on both sides");
     this.#context.ui.report(`${escapeForDisplay(where)}  ${parts.join(", ")}`);
   }
+}
+
+/** Where it is no UTF-8, base64 of the bytes. */
+function pathField(path: string): { path: string } | { path64: string } {
+  return path.isWellFormed() ? { path } : { path64: Buffer.from(pathBytes(path)).toString("base64") };
+}
+
+function escapePath(path: string): string {
+  return path.isWellFormed() ? escapeForDisplay(path) : escapeBytes(pathBytes(path));
 }

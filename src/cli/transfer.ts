@@ -74,6 +74,9 @@ export const TRANSFER_ARGS = {
   sync: { type: "boolean", description: "end only when all would survive a power cut" },
 } as const;
 
+/** What to do about a transfer that was stopped. */
+export const GOES_ON = "the same command goes on";
+
 /** Goes on trying this long when a connection breaks, ms. */
 const RETRY_MS = 120_000;
 

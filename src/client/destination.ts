@@ -53,6 +53,7 @@ export class Destinations implements Disposable {
       const folder = dest || ".";
       return { ...this.#below(folder, [checked(name)]), shown: shownIn(folder, name) };
     }
+    mustBePlain(dest);
     return { ...this.#below(dirname(dest), [basename(dest)]), shown: dest };
   }
 
@@ -87,7 +88,16 @@ function checked(name: Name): Name {
 }
 
 function shownIn(folder: string, name: Name): string {
-  return folder === "." ? showPath([name]) : join(folder, showPath([name]));
+  if (folder === ".") return showPath([name]);
+  // join() itself would spoil a name that is not UTF-8
+  return join(folder).replace(/\/?$/, "/") + showPath([name]);
+}
+
+/** A device, a pipe, or a link to one (/dev/stdout) is nothing that a file should take the place of. */
+function mustBePlain(path: string): void {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isFile() || stat.isDirectory()) return;
+  throw new SockError("not-file", `${path}: is no plain file`, "- means stdout: sock get HOST:PATH -");
 }
 
 function isFolder(path: string): boolean {

@@ -2,7 +2,15 @@
 import { SockError } from "../errors.ts";
 import { joinPath, type Name, patternText, type Segments } from "../files/names.ts";
 import { MAX_LISTED, MAX_PATTERNS } from "../protocol/constants.ts";
-import { expandBraces, globParts, hasGlob, nameMatcher, pathMatcher } from "../text/glob.ts";
+import {
+  expandBraces,
+  globParts,
+  hasGlob,
+  isPattern,
+  nameMatcher,
+  pathMatcher,
+  unescaped,
+} from "../text/glob.ts";
 import { type Listed, ls, type LsOptions } from "./ls.ts";
 import type { Session } from "./session.ts";
 
@@ -39,8 +47,13 @@ export async function* expand(
     yield { path, item: literal };
     return;
   }
+  const patterns = expandBraces(path, MAX_PATTERNS);
+  if (patterns.length === 1 && !path.split("/").some(isPattern)) {
+    yield { path: unescaped(path), item: undefined };
+    return;
+  }
   const seen = new Set<string>();
-  for (const pattern of expandBraces(path, MAX_PATTERNS)) {
+  for (const pattern of patterns) {
     const isFolder = pattern.endsWith("/");
     const parts = pattern.split("/");
     if (isFolder) parts.pop();
@@ -82,14 +95,14 @@ class Search {
     mustBeFolder: boolean,
   ): AsyncGenerator<Match, void, void> {
     const passed = base.length === 0 ? NOT_THERE : NOT_MEANT;
-    const first = parts.findIndex(hasGlob);
+    const first = parts.findIndex(isPattern);
     if (first === -1) {
-      const segments = [...base, ...parts];
+      const segments = [...base, ...parts.map(unescaped)];
       const item = await this.self(joinPath(mustBeFolder ? [...segments, ""] : segments), passed);
       if (item !== undefined) yield { segments, item };
       return;
     }
-    const folder = [...base, ...parts.slice(0, first)];
+    const folder = [...base, ...parts.slice(0, first).map(unescaped)];
     const rest = parts.slice(first);
     if (rest.includes("**")) {
       yield* await this.#deep(folder, rest, mustBeFolder, passed);

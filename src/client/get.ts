@@ -15,7 +15,7 @@ export interface GetRequest {
 }
 
 export interface GetOptions extends RetryOptions {
-  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes">;
+  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes" | "onGoOn">;
   /** Says where the path goes, once it is known what it is; throws what is in the way. */
   place(source: number, kind: "file" | "folder"): Landing;
   /** Nothing is there that could be the same. */
@@ -25,6 +25,10 @@ export interface GetOptions extends RetryOptions {
   onFailed(source: number, error: SockError): void;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number, there: number): void;
+  /** One of the paths is a file, this long, bytes. */
+  onFile?(length: number | null): void;
+  /** A file goes on after so many bytes. */
+  onGoOn?(bytes: number): void;
 }
 
 /** One of our paths, as the server said what it is. */
@@ -94,12 +98,20 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   const tell = (one: Outcome): void => {
     // a break is no outcome: it is tried again
     if (channel.failure !== undefined) return;
+    // what has no place here was told of once, for all that is in it
+    if (asked.some(({ landing }) => landing === one.error)) return;
     if (one.action === "failed") isFailureKnown = true;
     options.onOutcome?.(one);
   };
   const receiver = new Receiver(channel, {
     ...options.receiver,
-    land: (entry) => landing(entry, asked, links),
+    isPrivate: true,
+    land: (entry) => {
+      const place = landing(entry, asked, links);
+      if (entry.kind === "file" && "path" in entry && entry.path === ".") options.onFile?.(entry.length);
+      return place;
+    },
+    onGoOn: (bytes) => options.onGoOn?.(bytes),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
     onOutcome: tell,
     onBytes: (count, there) => options.onBytes?.(count, there),

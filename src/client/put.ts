@@ -24,6 +24,8 @@ export interface PutOptions extends RetryOptions {
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number, item: FileItem | StreamItem): void;
+  /** A file goes on after so many bytes that are there. */
+  onGoOn?(bytes: number): void;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function put(
     dry: options.dry,
     pool: options.pool,
     pace: options.pace,
+    onGoOn: (bytes) => options.onGoOn?.(bytes),
     onOutcome: (outcome) => options.onOutcome?.(outcome),
     onBytes: (bytes, item) => options.onBytes?.(bytes, item),
   });

@@ -1,5 +1,10 @@
 /** Digests of many small files: the first ones here, and when there are more, some together on another thread. */
-import { DIGEST_BATCH_BYTES, INLINE_DIGESTS } from "../protocol/constants.ts";
+import {
+  DIGEST_BATCH_BYTES,
+  DIGEST_BATCH_FILES,
+  INLINE_DIGESTS,
+  SMALL_FILE_BYTES,
+} from "../protocol/constants.ts";
 import type { Digest } from "../protocol/file-messages.ts";
 import { digestOf } from "./digest.ts";
 import { digestMany } from "./digest-pool.ts";
@@ -7,6 +12,9 @@ import { digestMany } from "./digest-pool.ts";
 const HEX_DIGITS = 64;
 /** Batches that may be on their way. */
 const BATCHES = 4;
+
+/** A batch may be over its measure by its last file. */
+const MEMORY_BYTES = DIGEST_BATCH_BYTES + SMALL_FILE_BYTES;
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -21,15 +29,14 @@ export class DigestBatch {
   #flushing: ReturnType<typeof setImmediate> | undefined;
   /** Batches on their way, and who waits for one to come back. */
   #out = 0;
-  #failure: unknown;
-  #failed = false;
+  readonly #free: Uint8Array[] = [];
   #settled: (() => void)[] = [];
 
   constructor(algorithm: Digest) {
     this.#algorithm = algorithm;
   }
 
-  /** Calls `done`, at once or soon, in the order of the calls. The bytes must stay unchanged until then. */
+  /** Calls `done`, at once or soon. The bytes must stay unchanged until then. */
   add(bytes: Uint8Array, done: (digest: string) => void): void {
     if (this.#algorithm !== "sha256" || (this.#inline < INLINE_DIGESTS && this.empty)) {
       this.#inline += 1;
@@ -38,7 +45,7 @@ export class DigestBatch {
     }
     this.#waiting.push({ bytes, done });
     this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes >= DIGEST_BATCH_BYTES) this.#flush();
+    if (this.#waitingBytes >= DIGEST_BATCH_BYTES || this.#waiting.length >= DIGEST_BATCH_FILES) this.#flush();
     else this.#flushing ??= setImmediate(() => this.#flush());
   }
 
@@ -52,21 +59,18 @@ export class DigestBatch {
     return this.#out >= BATCHES;
   }
 
-  /** Resolves when some of what is under way is done, at once where nothing is. Throws what a thread or a `done` failed with. */
+  /** Resolves when some of what is under way is done, at once where nothing is. */
   async some(): Promise<void> {
     this.#flush();
-    if (this.#out > 0 && !this.#failed) {
-      await new Promise<void>((resolve) => {
-        this.#settled.push(resolve);
-      });
-    }
-    if (this.#failed) throw this.#failure;
+    if (this.#out === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#settled.push(resolve);
+    });
   }
 
   /** The same, when all of it is done. */
   async all(): Promise<void> {
     while (!this.empty) await this.some();
-    if (this.#failed) throw this.#failure;
   }
 
   #flush(): void {
@@ -74,7 +78,9 @@ export class DigestBatch {
     this.#flushing = undefined;
     const files = this.#waiting;
     if (files.length === 0) return;
-    const block = new Uint8Array(this.#waitingBytes);
+    // a thread reads shared memory in place, and the same memory is used again
+    const memory = this.#free.pop() ?? new Uint8Array(new SharedArrayBuffer(MEMORY_BYTES));
+    const block = memory.subarray(0, this.#waitingBytes);
     const lengths = new Uint32Array(files.length);
     let at = 0;
     for (const [index, { bytes }] of files.entries()) {
@@ -85,21 +91,22 @@ export class DigestBatch {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#out += 1;
-    void this.#hash(files, block, lengths);
+    void this.#hash(files, memory, block, lengths);
   }
 
-  async #hash(files: readonly Waiting[], block: Uint8Array, lengths: Uint32Array): Promise<void> {
-    try {
-      const digests = await digestMany(block, lengths);
-      for (const [index, { done }] of files.entries()) {
-        done(digests.slice(index * HEX_DIGITS, (index + 1) * HEX_DIGITS));
-      }
-    } catch (thrown) {
-      this.#failed = true;
-      this.#failure = thrown;
-    } finally {
-      this.#out -= 1;
-      for (const resolve of this.#settled.splice(0)) resolve();
+  async #hash(
+    files: readonly Waiting[],
+    memory: Uint8Array,
+    block: Uint8Array,
+    lengths: Uint32Array,
+  ): Promise<void> {
+    // a thread that has died took nothing with it
+    const digests = await digestMany(block, lengths).catch(() => undefined);
+    this.#free.push(memory);
+    for (const [index, { bytes, done }] of files.entries()) {
+      done(digests?.slice(index * HEX_DIGITS, (index + 1) * HEX_DIGITS) ?? digestOf(this.#algorithm, bytes));
     }
+    this.#out -= 1;
+    for (const resolve of this.#settled.splice(0)) resolve();
   }
 }

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
 import { RESUME_BYTES } from "../protocol/constants.ts";
 import type { Action, OnExists } from "../protocol/file-messages.ts";
+import { formatBytes } from "../text/units.ts";
 import { sameFile } from "./entry.ts";
 import { fsFailure } from "./failure.ts";
 import type { Folder } from "./folder.ts";
@@ -13,6 +14,9 @@ import { readOnce } from "./outgoing.ts";
 import { fsync, readsBackAs } from "./read-back.ts";
 import type { Root } from "./root.ts";
 import { sweepFolder } from "./sweep.ts";
+
+/** So much is written between two looks at the free space, where some must stay, bytes. */
+const LOOK_BYTES = 8 * 1024 * 1024;
 
 export interface IncomingOptions {
   onExists: OnExists;
@@ -54,6 +58,8 @@ export class Incoming {
   readonly #options: IncomingOptions;
   readonly #held: Held | undefined;
   #written = 0;
+  /** Bytes since the free space was looked at. */
+  #unseen = 0;
   /** Calls on the descriptor that are under way on the thread pool. */
   #users = 0;
   #open = true;
@@ -132,11 +138,22 @@ export class Incoming {
     if (partial === undefined) return;
     let bytes: number;
     try {
+      this.#mustStayFree(partial.folder, pieces);
       bytes = await this.#use(() => writeVector(partial.fd, pieces, position));
     } catch (thrown) {
       throw named(thrown, this.#root.show(this.#segments));
     }
     this.#written += bytes;
+  }
+
+  /** Looks again now and then: others write too, and of a stream nobody knows how long it gets. Throws `no-space`. */
+  #mustStayFree(folder: Folder, pieces: readonly Uint8Array[]): void {
+    const { minFree } = this.#options;
+    if (minFree === undefined) return;
+    for (const piece of pieces) this.#unseen += piece.length;
+    if (this.#unseen < LOOK_BYTES) return;
+    mustHaveSpace(folder, { length: this.#unseen, minFree }, 0);
+    this.#unseen = 0;
   }
 
   /**
@@ -269,13 +286,26 @@ function release({ parent, partial }: Held): void {
   parent.close();
 }
 
-function mustHaveSpace(folder: Folder, { length, minFree }: IncomingOptions, have: number): void {
+function mustHaveSpace(
+  folder: Folder,
+  { length, minFree }: Pick<IncomingOptions, "length" | "minFree">,
+  have: number,
+): void {
   if (length === null && minFree === undefined) return;
   const { blocks, bavail, bsize } = fs.statfsSync(folder.path());
   // Some network file systems say nothing.
   if (blocks === 0) return;
   const missing = Math.max(0, (length ?? 0) - have) + (minFree ?? 0) - bavail * bsize;
-  if (missing > 0) throw new SockError("no-space", `${missing} bytes of free space are missing`);
+  if (missing > 0) throw noSpace(missing, minFree ?? 0);
+}
+
+/** `missing` bytes would have to be free besides those that are; `minFree` of them are not for files at all. */
+export function noSpace(missing: number, minFree: number): SockError {
+  return new SockError(
+    "no-space",
+    `${formatBytes(missing)} of free space are missing`,
+    minFree > 0 ? "--min-free keeps space free there" : "make room there, and send it again",
+  );
 }
 
 /** A short write is gone on with; on a full disk the next one says so. Returns the bytes of all pieces. */
@@ -314,6 +344,6 @@ function writevOnce(fd: number, pieces: Uint8Array[], position: number): Promise
 
 function named(thrown: unknown, shown: string): SockError {
   if (!(thrown instanceof SockError)) return fsFailure(thrown, shown);
-  if (thrown.message.startsWith(`${shown}: `)) return thrown;
+  if (thrown.message.startsWith(`${shown.toWellFormed()}: `)) return thrown;
   return new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
 }

@@ -61,9 +61,21 @@ export function patternText(name: Name): string {
   return Array.from(name, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join("");
 }
 
-/** A path for people: not escaped, and what is not UTF-8 is replaced. */
+/** A path for people: not escaped. Bytes that are not UTF-8 are lone surrogates in it, so that `pathBytes` has them back. */
 export function showPath(segments: Segments): string {
-  return segments.map((name) => (typeof name === "string" ? name : new TextDecoder().decode(name))).join("/");
+  return segments.map(patternText).join("/");
+}
+
+/** The bytes of a path that `showPath` made. */
+export function pathBytes(shown: string): Uint8Array {
+  if (shown.isWellFormed()) return encoder.encode(shown);
+  const parts = Array.from(shown, (character) => {
+    const code = character.charCodeAt(0);
+    return character.length === 1 && code >= 0xdc80 && code <= 0xdcff
+      ? Uint8Array.of(code - 0xdc00)
+      : encoder.encode(character);
+  });
+  return Buffer.concat(parts);
 }
 
 /** The path as it travels: text for the message's `path`, bytes for its `path64`. */

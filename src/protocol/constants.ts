@@ -92,8 +92,9 @@ export const BLOCKS_IN_FLIGHT = 8;
 export const INLINE_HASH_BYTES = 1 * MiB;
 /** So many small files of a transfer are hashed where they are; more of them, some together, on a thread. */
 export const INLINE_DIGESTS = 200;
-/** Small files that are hashed together, bytes. */
+/** Small files that are hashed together at most, bytes and files. */
 export const DIGEST_BATCH_BYTES = 128 * KiB;
+export const DIGEST_BATCH_FILES = 64;
 /** Files up to this many bytes travel in the frame of their entry. */
 export const SMALL_FILE_BYTES = 64 * KiB;
 /** Block of the proofs that a prefix is there already, bytes. */

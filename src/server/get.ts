@@ -4,26 +4,28 @@ import { Outgoing } from "../files/outgoing.ts";
 import type { Get, WirePath } from "../protocol/file-messages.ts";
 import type { Item } from "../transfer/items.ts";
 import type { Outcome } from "../transfer/outcome.ts";
-import { Pace } from "../transfer/pace.ts";
 import { Sender } from "../transfer/sender.ts";
 import { treeItems } from "../transfer/tree-items.ts";
 import type { Session } from "./session.ts";
+
+/** Failures of one get that are told to the owner one by one; the rest is in the count at its end. */
+const MOST_TOLD = 20;
 
 /** Sends files and trees, and waits for the client's word that the same bytes are in place there. */
 export async function answerGet(session: Session, request: Get): Promise<void> {
   session.require("get");
   const { channel, context } = session;
-  const { rate } = context.rails.options;
   const started = performance.now();
   let only: Outcome | undefined;
   let seen = 0;
+  let told = 0;
   const sender = new Sender(items(session, request), {
     digest: request.digest,
     // whatever the client does about files that it has, it is its own
     onExists: "any",
     dry: "any",
     pool: context.pool,
-    pace: rate === undefined ? undefined : new Pace(rate),
+    pace: context.rails.paceOf(session.grant.hash),
     onMissed: ({ source, path }, { code, message, hint }, skipped) =>
       channel.sendSoon({
         type: "missed",
@@ -37,6 +39,9 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     onOutcome: (outcome) => {
       only = outcome;
       seen += 1;
+      if (outcome.action !== "failed" || ++told > MOST_TOLD) return;
+      const code = outcome.error?.code ?? "failed";
+      session.report("get", outcome.shown, outcome.bytes, performance.now() - outcome.ms, code);
     },
   });
   // a get is the last that this client asks for here, or the next says it anew
@@ -58,8 +63,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     await sender.close();
     const first = only;
     if (seen === 1 && first !== undefined) {
-      const outcome = first.action === "failed" ? (first.error?.code ?? "failed") : "ok";
-      session.report("get", first.shown, first.bytes, started, outcome);
+      if (first.action !== "failed") session.report("get", first.shown, first.bytes, started, "ok");
     } else if (seen > 1) {
       const { files, bytes, failed } = sender.counts;
       session.report(

@@ -1,14 +1,14 @@
 import { asSockError, SockError } from "../errors.ts";
+import type { Folder } from "../files/folder.ts";
 import { land } from "../files/landing.ts";
 import { type Name, parseDestination, showPath, wireSegments } from "../files/names.ts";
 import { Parents } from "../files/parents.ts";
+import type { Root } from "../files/root.ts";
 import { StagedTree } from "../files/staging.ts";
 import type { Entry, Put } from "../protocol/file-messages.ts";
 import type { Outcome } from "../transfer/outcome.ts";
-import { Pace } from "../transfer/pace.ts";
 import { Receiver } from "../transfer/receiver.ts";
 import type { Landing } from "../transfer/receiving-options.ts";
-import type { Rails } from "./rails.ts";
 import type { Session } from "./session.ts";
 import type { Place } from "./shares.ts";
 
@@ -40,9 +40,14 @@ class PutConversation {
   /** With `atomic`: what comes is gathered there. */
   readonly #staged: StagedTree | undefined;
   readonly #live: Parents | undefined;
+  /** With `atomic`, and nothing to be changed: the folder itself stands for what would be gathered. */
+  readonly #dryLive: Folder | undefined;
   /** The only one so far, for the owner's line. */
   #only: Outcome | undefined;
   #seen = 0;
+  /** Entries so far, and those of them that were only offered yet; counted where there is a limit. */
+  #entries = 0;
+  readonly #offered = new Set<number>();
   #told = 0;
 
   static async begin(session: Session, request: Put): Promise<PutConversation> {
@@ -53,15 +58,23 @@ class PutConversation {
     if (request.atomic !== true) return new PutConversation(session, request, place, undefined);
     const { segments, into } = parseDestination(place.path);
     if (!into || context.rails.onExists(request.on_exists) !== "replace") {
-      throw new SockError("policy", "only a folder that is replaced can change as one");
+      throw new SockError("policy", "only a folder that is replaced can change as one", "leave --atomic out");
     }
-    // nothing is to be changed: what would become of each file is the same
-    if (request.dry === true) return new PutConversation(session, request, place, undefined);
+    if (request.dry === true) {
+      const live = liveFolder(place.root, segments);
+      return new PutConversation(session, request, place, undefined, live);
+    }
     const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
     return new PutConversation(session, request, place, staged);
   }
 
-  private constructor(session: Session, request: Put, place: Place, staged: StagedTree | undefined) {
+  private constructor(
+    session: Session,
+    request: Put,
+    place: Place,
+    staged: StagedTree | undefined,
+    live?: Folder,
+  ) {
     const { context, grant, run } = session;
     this.#session = session;
     this.#request = request;
@@ -69,7 +82,9 @@ class PutConversation {
     const { segments, into } = parseDestination(place.path);
     this.#into = into ? segments : undefined;
     this.#staged = staged;
-    this.#live = staged?.live === undefined ? undefined : Parents.of(staged.live);
+    this.#dryLive = live;
+    const top = staged?.live ?? live;
+    this.#live = top === undefined ? undefined : Parents.of(top);
     this.#receiver = new Receiver(session.channel, {
       digest: request.digest,
       onExists: context.rails.onExists(request.on_exists),
@@ -83,9 +98,9 @@ class PutConversation {
       owner: grant.hash,
       minFree: context.rails.options.minFree,
       maxFile: context.rails.options.maxFile,
-      pace: paceOf(context.rails),
-      admit: (length) => context.rails.admit(length),
-      land: (entry) => this.#land(entry),
+      pace: context.rails.paceOf(grant.hash),
+      protects: context.rails.protects(request.on_exists) ? Date.now() : undefined,
+      land: (entry) => this.#admitted(entry, this.#land(entry)),
       onOutcome: (outcome) => this.#outcome(outcome),
       takeOver: (id, evict) => context.claims.take(id, { run, evict: () => this.#evict(evict) }),
     });
@@ -120,6 +135,7 @@ class PutConversation {
     } finally {
       await this.#receiver.close();
       this.#live?.close();
+      this.#dryLive?.close();
       this.#staged?.close();
       this.#report();
     }
@@ -128,7 +144,7 @@ class PutConversation {
   /** With `atomic`: all at once, or nothing where something has failed. */
   async #publish(): Promise<void> {
     const staged = this.#staged;
-    if (staged === undefined || this.#request.dry === true) return;
+    if (staged === undefined) return;
     const { failed } = this.#receiver.counts;
     try {
       if (failed > 0) throw new SockError("cut", `${failed} failed, so nothing was changed`);
@@ -151,8 +167,20 @@ class PutConversation {
     }
   }
 
+  /** Throws what the owner's limits say. An offer and what comes of it are one entry. */
+  #admitted(entry: Entry, landing: Landing): Landing {
+    const { rails } = this.#session.context;
+    if (entry.kind === "file") rails.admit(landing.shown, entry.length);
+    if (rails.options.maxEntries === undefined) return landing;
+    const isOffer = entry.kind === "file" && entry.offer === true;
+    if (isOffer ? this.#offered.has(entry.entry) : this.#offered.delete(entry.entry)) return landing;
+    rails.admitEntry(landing.shown, this.#entries);
+    this.#entries += 1;
+    if (isOffer) this.#offered.add(entry.entry);
+    return landing;
+  }
+
   #land(entry: Entry): Landing {
-    this.#session.context.rails.admitEntry(this.#seen);
     const { root, prefix, path: to } = this.#place;
     if (this.#staged !== undefined) return this.#landStaged(this.#staged, entry);
     const path = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64");
@@ -203,8 +231,14 @@ class PutConversation {
   }
 }
 
-function paceOf({ options }: Rails): Pace | undefined {
-  return options.rate === undefined ? undefined : new Pace(options.rate);
+/** What would be replaced as one; undefined where nothing is there. Throws what is in the way. */
+function liveFolder(root: Root, segments: readonly Name[]): Folder | undefined {
+  try {
+    return root.openFolder(segments, { create: false });
+  } catch (thrown) {
+    if (asSockError(thrown).code === "not-found") return undefined;
+    throw thrown;
+  }
 }
 
 async function passOver(session: Session): Promise<void> {

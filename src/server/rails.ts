@@ -2,6 +2,7 @@
 import { SockError } from "../errors.ts";
 import type { OnExists } from "../protocol/file-messages.ts";
 import { formatBytes } from "../text/units.ts";
+import { Pace } from "../transfer/pace.ts";
 
 export interface RailOptions {
   readonly readOnly: boolean;
@@ -13,7 +14,7 @@ export interface RailOptions {
   readonly minFree: number | undefined;
   /** Most entries of one put. */
   readonly maxEntries: number | undefined;
-  /** Bytes a second of each client's files, either way. */
+  /** Bytes a second of each key's files, either way. */
   readonly rate: number | undefined;
 }
 
@@ -29,6 +30,8 @@ export const NO_RAILS: RailOptions = {
 
 export class Rails {
   readonly options: RailOptions;
+  /** One for each key: more connections are no faster. */
+  readonly #paces = new Map<string, Pace>();
 
   constructor(options: RailOptions) {
     if (options.readOnly && options.writeOnly) {
@@ -44,25 +47,55 @@ export class Rails {
     return !writeOnly || (capability !== "get" && capability !== "ls");
   }
 
+  /** Why a capability is not answered. */
+  refusal(capability: string): SockError {
+    return capability === "put"
+      ? new SockError("read-only", "this server is read-only", "it was started with --read-only")
+      : new SockError(
+          "policy",
+          `this server only takes files: no ${capability}`,
+          "it was started with --write-only",
+        );
+  }
+
   /** What happens to files that are there already. */
   onExists(asked: OnExists): OnExists {
     return this.options.noReplace && asked === "replace" ? "refuse" : asked;
   }
 
+  /** Whether what is there is kept from a client that would have changed it. */
+  protects(asked: OnExists): boolean {
+    return this.onExists(asked) !== asked;
+  }
+
   /** Throws `too-large` for a file of this length, bytes; null is a stream, which is counted as it comes. */
-  admit(length: number | null): void {
+  admit(shown: string, length: number | null): void {
     const { maxFile } = this.options;
     if (maxFile === undefined || length === null || length <= maxFile) return;
     throw new SockError(
       "too-large",
-      `${formatBytes(length)}, and files up to ${formatBytes(maxFile)} are taken there`,
+      `${shown}: ${formatBytes(length)}, and files up to ${formatBytes(maxFile)} are taken there`,
+      "the server was started with --max-file",
     );
   }
 
-  /** Throws `too-large` where a put has had as many entries as it may. */
-  admitEntry(before: number): void {
+  /** Throws `quota` where a put has had as many entries as it may. */
+  admitEntry(shown: string, before: number): void {
     const { maxEntries } = this.options;
     if (maxEntries === undefined || before < maxEntries) return;
-    throw new SockError("too-large", `more than ${maxEntries} files at once are not taken there`);
+    throw new SockError(
+      "quota",
+      `${shown}: one put may bring ${maxEntries} files, links and folders there, and this is one more`,
+      "the server was started with --max-entries",
+    );
+  }
+
+  /** What keeps the files of a key to `rate`, all its connections together; undefined where there is none. */
+  paceOf(key: string): Pace | undefined {
+    const { rate } = this.options;
+    if (rate === undefined) return undefined;
+    let pace = this.#paces.get(key);
+    if (pace === undefined) this.#paces.set(key, (pace = new Pace(rate)));
+    return pace;
   }
 }

@@ -88,7 +88,7 @@ export class Session {
       features: [FEATURE_ZSTD],
       platform: process.platform,
       name: hostname(),
-      caps: this.grant.kind === "enrol" ? [] : this.grant.caps.filter((cap) => this.#answers(cap)),
+      caps: this.grant.kind === "enrol" ? [] : this.grant.caps.filter((cap) => ANSWERED.includes(cap)),
       encoding: this.context.encoding,
       limits: { header: MAX_HEADER_BYTES, body: MAX_BODY_BYTES },
       key: this.grant.name,
@@ -152,15 +152,20 @@ export class Session {
     return this.grant.caps.includes(capability) && this.context.rails.answers(capability);
   }
 
-  #answers(capability: string): boolean {
-    return ANSWERED.includes(capability) && this.context.rails.answers(capability);
-  }
-
   /** One line for the owner. */
   report(verb: string, what: string, bytes: number, started: number, outcome: string): void {
     const ms = performance.now() - started;
     const who = this.grant.name;
-    this.context.report({ type: "request", verb, who, address: this.address, what, bytes, ms, outcome });
+    this.context.report({
+      type: "request",
+      verb,
+      who,
+      address: this.address,
+      what: what.toWellFormed(),
+      bytes,
+      ms,
+      outcome,
+    });
   }
 
   #hello(frame: Frame): ClientHello {
@@ -174,13 +179,8 @@ export class Session {
   /** Throws `capability` with the line that would allow it. */
   require(capability: string): void {
     if (this.allows(capability)) return;
-    if (!this.context.rails.answers(capability)) {
-      throw new SockError(
-        capability === "put" ? "read-only" : "policy",
-        `this server does not answer ${capability}`,
-      );
-    }
-    const { name } = this.grant;
+    const { name, caps } = this.grant;
+    if (caps.includes(capability)) throw this.context.rails.refusal(capability);
     throw new SockError(
       "capability",
       `the key ${name} does not allow ${capability}`,

@@ -1,13 +1,31 @@
 /**
  * Patterns for names, as shells have them: `*` any run of characters, `?` one, `[a-z]` or `[!a-z]` one of a set, `{a,b}` either
- * of them, and `**` as a whole name: any number of folders. A leading dot is only matched by one in the pattern. There is
- * no escape: a name that has such a character is meant when it is there, else `[*]` is one.
+ * of them, and `**` as a whole name: any number of folders. A leading dot is only matched by one in the pattern. A backslash
+ * before a character that means something here takes its meaning away; before any other it is itself.
  */
 import { SockError } from "../errors.ts";
 
-/** Whether a path has what could be a pattern. */
+/** What a backslash takes the meaning of. */
+const SPECIAL = new Set("*?[]{},!^-\\");
+const ESCAPED = /\\([*?[\]{},!^\-\\])/g;
+
+/** Whether a path has what could be a pattern, or would be one without its backslashes. */
 export function hasGlob(path: string): boolean {
   return /[*?[{]/.test(path);
+}
+
+/** Whether one part of a pattern, without braces, can mean more than one name. */
+export function isPattern(part: string): boolean {
+  return /[*?[]/.test(part.replace(ESCAPED, ""));
+}
+
+/** The name that a part means which is no pattern. */
+export function unescaped(part: string): string {
+  return part.replace(ESCAPED, "$1");
+}
+
+function isEscape(character: string | undefined, next: string | undefined): boolean {
+  return character === "\\" && next !== undefined && SPECIAL.has(next);
 }
 
 /** The folders of a path before its first pattern, and the rest: `a/b/*.txt` is `a/b` and `*.txt`. */
@@ -45,22 +63,31 @@ function firstBraces(
   text: string,
   from: number,
 ): { before: string; choices: string[]; after: string } | undefined {
-  for (let start = text.indexOf("{", from); start !== -1; start = text.indexOf("{", start + 1)) {
-    let depth = 0;
-    const cuts = [start];
-    for (let at = start; at < text.length; at++) {
-      const character = text[at];
-      if (character === "{") depth += 1;
-      else if (character === "," && depth === 1) cuts.push(at);
-      else if (character === "}" && --depth === 0) {
-        if (cuts.length === 1) break;
-        cuts.push(at);
-        const choices = cuts.slice(1).map((end, index) => text.slice((cuts[index] ?? 0) + 1, end));
-        return { before: text.slice(0, start), choices, after: text.slice(at + 1) };
-      }
+  for (let start = from; start < text.length; start++) {
+    if (isEscape(text[start], text[start + 1])) start += 1;
+    else if (text[start] === "{") {
+      const cuts = cutsOf(text, start);
+      const end = cuts.at(-1);
+      if (cuts.length < 3 || end === undefined) continue;
+      const choices = cuts.slice(1).map((cut, index) => text.slice((cuts[index] ?? 0) + 1, cut));
+      return { before: text.slice(0, start), choices, after: text.slice(end + 1) };
     }
   }
   return undefined;
+}
+
+/** Where a pair of braces begins, its commas are, and it ends; fewer than three where it is none. */
+function cutsOf(text: string, start: number): number[] {
+  const cuts = [start];
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const character = text[at];
+    if (isEscape(character, text[at + 1])) at += 1;
+    else if (character === "{") depth += 1;
+    else if (character === "," && depth === 1) cuts.push(at);
+    else if (character === "}" && --depth === 0) return cuts.length === 1 ? [] : [...cuts, at];
+  }
+  return [];
 }
 
 type Token =
@@ -152,7 +179,10 @@ function tokensOf(pattern: string): Token[] {
   const tokens: Token[] = [];
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] ?? "";
-    if (character === "*") {
+    if (isEscape(character, characters[at + 1])) {
+      at += 1;
+      tokens.push({ kind: "is", character: characters[at] ?? "" });
+    } else if (character === "*") {
       if (tokens.at(-1)?.kind !== "any") tokens.push({ kind: "any" });
     } else if (character === "?") tokens.push({ kind: "one" });
     else {
@@ -168,15 +198,22 @@ function tokensOf(pattern: string): Token[] {
 function setAt(characters: readonly string[], start: number): { token: Token; end: number } | undefined {
   const negated = characters[start + 1] === "!" || characters[start + 1] === "^";
   const first = start + (negated ? 2 : 1);
-  const end = characters.indexOf("]", first + 1);
-  if (end === -1) return undefined;
+  const members: { point: number; isDash: boolean }[] = [];
+  let end = first;
+  for (; end === first || characters[end] !== "]"; end++) {
+    const character = characters[end];
+    if (character === undefined) return undefined;
+    const isEscaped = isEscape(character, characters[end + 1]);
+    if (isEscaped) end += 1;
+    const point = characters[end]?.codePointAt(0) ?? 0;
+    members.push({ point, isDash: character === "-" });
+  }
   const ranges: [number, number][] = [];
-  for (let at = first; at < end; at++) {
-    const low = characters[at]?.codePointAt(0) ?? 0;
-    const isRange = characters[at + 1] === "-" && at + 2 < end;
-    const high = isRange ? (characters[at + 2]?.codePointAt(0) ?? 0) : low;
-    ranges.push([low, high]);
-    if (isRange) at += 2;
+  for (let at = 0; at < members.length; at++) {
+    const low = members[at]?.point ?? 0;
+    const high = members[at + 1]?.isDash === true ? members[at + 2]?.point : undefined;
+    ranges.push([low, high ?? low]);
+    if (high !== undefined) at += 2;
   }
   return { token: { kind: "set", negated, ranges }, end };
 }

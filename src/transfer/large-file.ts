@@ -3,15 +3,16 @@ import { SockError } from "../errors.ts";
 import { createDigester, type Digester } from "../files/digest.ts";
 import type { Entry as Existing } from "../files/entry.ts";
 import { Incoming } from "../files/incoming.ts";
-import { showPath } from "../files/names.ts";
+import { pathBytes, showPath } from "../files/names.ts";
 import { Outgoing } from "../files/outgoing.ts";
 import { partialId } from "../files/partials.ts";
 import { Receiving } from "../files/receiving.ts";
 import { RESUME_BYTES } from "../protocol/constants.ts";
 import type { FileEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
+import { formatBytes } from "../text/units.ts";
 import { Proving } from "./proving.ts";
-import { canBeProved, putMetadata, type Put } from "./small-entries.ts";
+import { asLive, canBeProved, putMetadata, type Put } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
 
 /** The file that stands at the destination, read to find out whether it is the new one already. */
@@ -61,7 +62,11 @@ export class LargeFile {
     if (this.#receiving === undefined) throw new SockError("protocol", "data came before it was asked for");
     const { maxFile } = this.#put.options;
     if (maxFile !== undefined && this.#receiving.bytes + piece.length > maxFile) {
-      throw new SockError("too-large", `${this.#put.landing.shown}: longer than files may be there`);
+      throw new SockError(
+        "too-large",
+        `${this.#put.landing.shown}: longer than the ${formatBytes(maxFile)} that are taken there`,
+        "the server was started with --max-file",
+      );
     }
     await this.#receiving.data(piece, release);
   }
@@ -88,7 +93,12 @@ export class LargeFile {
     const published = await this.#receiving.end(bytes, digest);
     const name = published.path.at(-1) ?? "";
     const shown = landing.shown.slice(0, landing.shown.lastIndexOf("/") + 1) + showPath([name]);
-    this.outcome = this.#told({ bytes, digest: published.digest, action: published.action, shown });
+    this.outcome = this.#told({
+      bytes,
+      digest: published.digest,
+      action: asLive(this.#put, published.action),
+      shown,
+    });
   }
 
   failed(error: SockError): Outcome {
@@ -112,11 +122,15 @@ export class LargeFile {
     const { landing, options } = this.#put;
     const { length } = this.entry;
     const id =
-      options.owner === undefined || length === null || length < RESUME_BYTES
+      options.owner === undefined || length === null || length < RESUME_BYTES || options.dry
         ? undefined
-        : partialId(options.owner, [landing.shown]);
+        : partialId(options.owner, [pathBytes(landing.shown)]);
     if (id !== undefined) this.#release = await options.takeOver?.(id, evict);
     if (this.entry.resume !== undefined && id === undefined && this.#openBasis()) return;
+    if (options.dry) {
+      this.#goOn(0);
+      return;
+    }
     const incoming = (this.#incoming = this.#create(id));
     if (incoming.skipped) {
       this.outcome = this.#told({ bytes: 0, digest: "", action: "skipped" });
@@ -175,6 +189,7 @@ export class LargeFile {
     if (this.#basis === undefined) {
       const incoming = (this.#incoming ??= this.#create(undefined));
       incoming.startAt(from);
+      if (from > 0) options.onGoOn?.(from);
       this.#receiving = new Receiving(incoming, this.#digester, options.pool, length, from);
     }
     if (this.entry.resume !== undefined) this.#wire.send({ type: "from", entry, at: from });

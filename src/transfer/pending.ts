@@ -15,6 +15,8 @@ export interface SenderOptions {
   readonly pool: BlockPool;
   readonly pace?: Pace | undefined;
   onOutcome?(outcome: Outcome): void;
+  /** A file goes on after so many bytes that are there. */
+  onGoOn?(bytes: number, item: FileItem | StreamItem): void;
   /** Something does not come, and the receiver does not know of it yet. */
   onMissed?(at: { source: number; path: WirePath }, error: SockError, skipped: boolean): void;
   /** Bytes of files that went out, and what is sent now. */

@@ -1,8 +1,8 @@
 import { statfsSync } from "node:fs";
-import { SockError } from "../errors.ts";
 import type { Folder } from "../files/folder.ts";
 import { Parents } from "../files/parents.ts";
 import type { Root } from "../files/root.ts";
+import { noSpace } from "../files/incoming.ts";
 import { SmallFiles } from "../files/small-file.ts";
 
 /** So much is written between two looks at the free space, bytes. */
@@ -40,7 +40,7 @@ export class Place {
     const { blocks, bavail, bsize } = statfsSync(folder.path());
     // some network file systems say nothing
     const free = blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
-    if (free - bytes < minFree) throw new SockError("no-space", "too little space would stay free there");
+    if (free - bytes < minFree) throw noSpace(bytes + minFree - free, minFree);
     this.#room = Math.min(ROOM_BYTES, free - bytes - minFree);
   }
 

@@ -4,6 +4,7 @@
  */
 import { asSockError, SockError } from "../errors.ts";
 import { digestOf } from "../files/digest.ts";
+import { DigestBatch } from "../files/digest-batch.ts";
 import { Slice } from "../files/slice.ts";
 import type { Entry, FileEntry, SenderMessage } from "../protocol/file-messages.ts";
 import { ENTRIES_IN_FLIGHT, MAX_PASSED_OVER_BYTES } from "../protocol/constants.ts";
@@ -12,7 +13,7 @@ import { type Counts, count, type Outcome } from "./outcome.ts";
 import { Places } from "./places.ts";
 import type { ReceiverOptions } from "./receiving-options.ts";
 import { RecentPaths } from "./recent-paths.ts";
-import { putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
+import { foreseenStream, putFolder, putLink, putSmall, type Put, weigh } from "./small-entries.ts";
 import type { Wire } from "./wire.ts";
 
 export interface Received {
@@ -27,6 +28,9 @@ export class Receiver {
   readonly #places = new Places();
   readonly #recent = new RecentPaths();
   readonly #slice = new Slice();
+  readonly #digests: DigestBatch;
+  /** What went wrong while a batch was published; the next message throws it. */
+  #failure: SockError | undefined;
   /** The highest number of an entry so far. */
   #last = -1;
   /** The file that comes in `data` frames. */
@@ -39,11 +43,12 @@ export class Receiver {
   constructor(wire: Wire, options: ReceiverOptions) {
     this.#wire = wire;
     this.#options = options;
+    this.#digests = new DigestBatch(options.digest);
   }
 
   /** The sender may not end now. */
   get busy(): boolean {
-    return this.#large !== undefined || this.#wanted.size > 0;
+    return this.#large !== undefined || this.#wanted.size > 0 || !this.#digests.empty;
   }
 
   /** One message; the next one only when this has resolved. Throws what ends the connection. */
@@ -56,8 +61,7 @@ export class Receiver {
         }
         this.#last = Math.max(this.#last, message.entry);
         this.#passedOver = 0;
-        await this.#entry(message, frame);
-        frame.release?.();
+        if ((await this.#entry(message, frame)) === "done") frame.release?.();
         break;
       case "data":
         if (this.#large?.entry.entry === message.entry && frame.body !== undefined) {
@@ -84,7 +88,9 @@ export class Receiver {
       default:
         throw new SockError("protocol", `the peer sent ${JSON.stringify(message satisfies never)}`);
     }
-    const pause = this.#options.pace?.took(length);
+    if (this.#digests.full) await this.#digests.some();
+    if (this.#failure !== undefined) throw this.#failure;
+    const pause = this.#options.pace?.took(length, () => this.#wire.failure !== undefined);
     if (pause !== undefined) await pause;
     if (this.#wire.congested) await this.#wire.ready();
     const wait = this.#slice.over();
@@ -93,6 +99,8 @@ export class Receiver {
 
   /** Lets everything go. What came of a large file is kept where that is possible: the connection may come back. */
   async close(): Promise<void> {
+    // what has arrived whole is published, even if nobody hears of it any more
+    await this.#digests.all();
     const large = this.#large;
     this.#large = undefined;
     if (large !== undefined) {
@@ -102,7 +110,8 @@ export class Receiver {
     this.#places.close();
   }
 
-  async #entry(entry: Entry, { body }: Received): Promise<void> {
+  /** `kept`: the body is still needed, and is released later. */
+  async #entry(entry: Entry, frame: Received): Promise<"done" | "kept"> {
     const started = performance.now();
     const isWanted = this.#wanted.delete(entry.entry);
     if (this.#options.isLeftOut?.(entry) === true) {
@@ -114,14 +123,13 @@ export class Receiver {
         action: "skipped",
         path: "",
       });
-      return;
+      return "done";
     }
     let shown = "path" in entry ? entry.path : Buffer.from(entry.path64, "base64").toString();
     try {
       const landing = this.#options.land(entry);
       ({ shown } = landing);
       this.#recent.claim(landing, entry, isWanted);
-      if (entry.kind === "file") this.#options.admit?.(entry.length);
       const put: Put = {
         options: this.#options,
         place: this.#places.of(landing.root),
@@ -130,30 +138,40 @@ export class Receiver {
       };
       if (entry.kind === "folder") this.#answer(entry, putFolder(put, entry));
       else if (entry.kind === "link") this.#answer(entry, putLink(put, entry));
-      else await this.#file(put, entry, body);
+      else return await this.#file(put, entry, frame);
     } catch (thrown) {
       const error = asSockError(thrown);
       if (error.code === "protocol") throw error;
       this.#refuse(entry, shown, started, error);
     }
+    return "done";
   }
 
-  async #file(put: Put, entry: FileEntry, body: Uint8Array | undefined): Promise<void> {
+  async #file(put: Put, entry: FileEntry, frame: Received): Promise<"done" | "kept"> {
     const { options } = put;
+    const { body } = frame;
     if (entry.offer === true) {
       const weighed = weigh(put, entry);
       if ("have" in weighed) this.#want(put, entry, weighed.have);
       else this.#answer(entry, weighed);
-      return;
+      return "done";
     }
-    if (options.dry) throw new SockError("protocol", "a file came where nothing is to be changed");
+    if (options.dry && entry.resume === undefined) {
+      if (entry.length !== null)
+        throw new SockError("protocol", "a file came where nothing is to be changed");
+      this.#answer(entry, foreseenStream(put, entry));
+      return "done";
+    }
     if (entry.digest !== undefined && body !== undefined) {
+      if (!options.sync && !options.verify) {
+        this.#digests.add(body, (digest) => {
+          this.#small(put, entry, body, digest);
+          frame.release?.();
+        });
+        return "kept";
+      }
       if (digestOf(options.digest, body) !== entry.digest) throw differs();
       options.onBytes?.(body.length, 0);
-      if (!options.sync && !options.verify) {
-        this.#answer(entry, putSmall(put, entry, body));
-        return;
-      }
     }
     this.#large = await LargeFile.begin(put, entry, this.#wire, () => this.close());
     if (this.#large.outcome !== undefined) await this.#finished(this.#large);
@@ -163,6 +181,20 @@ export class Receiver {
         await large.data(body.slice());
         await large.end(body.length, digest);
       });
+    }
+    return "done";
+  }
+
+  #small(put: Put, entry: FileEntry, body: Uint8Array, digest: string): void {
+    const { landing, options, started } = put;
+    try {
+      if (digest !== entry.digest) throw differs();
+      options.onBytes?.(body.length, 0);
+      this.#answer(entry, putSmall(put, entry, body));
+    } catch (thrown) {
+      const error = asSockError(thrown);
+      if (error.code === "protocol") this.#failure ??= error;
+      else this.#refuse(entry, landing.shown, started, error);
     }
   }
 
@@ -227,7 +259,14 @@ export class Receiver {
 
   #answer(entry: Entry, outcome: Outcome): void {
     const { bytes, digest, action, shown: path } = outcome;
-    this.#wire.sendSoon({ type: "done", entry: entry.entry, bytes, digest, action, path });
+    this.#wire.sendSoon({
+      type: "done",
+      entry: entry.entry,
+      bytes,
+      digest,
+      action,
+      path: this.#options.isPrivate === true ? "" : path.toWellFormed(),
+    });
     this.#tell(outcome);
   }
 

@@ -29,11 +29,15 @@ export interface ReceiverOptions {
   readonly dry: boolean;
   /** The tree that what comes will take the place of as one; a file that is the same there needs not come. */
   readonly live?: Parents | undefined;
+  /** The sender is not told where things are put: in a get that is the user's own business. */
+  readonly isPrivate?: boolean;
   /** The sender may learn whether a file that is there has the bytes that it names: it may read the file anyway. */
   readonly mayCompare: boolean;
   readonly pool: BlockPool;
   /** Under whose name partial files are kept; without it nothing is. */
   readonly owner: string | undefined;
+  /** What was there before this time (ms since 1970) stays as it is, folders too, whatever the sender asks for. */
+  readonly protects?: number | undefined;
   /** Bytes that must stay free. */
   readonly minFree?: number | undefined;
   /** Longest file, bytes; for streams, whose length nobody knows. */
@@ -43,11 +47,11 @@ export interface ReceiverOptions {
   /** Not wanted, and not told of. */
   isLeftOut?(entry: Entry): boolean;
   readonly pace?: Pace | undefined;
-  /** Throws where a file of this length is not allowed; bytes, null where unknown. */
-  admit?(length: number | null): void;
   /** Waits for an older transfer of the same run to let the partial file of that name go. */
   takeOver?(id: string, evict: () => Promise<void>): Promise<() => void>;
   onOutcome?(outcome: Outcome): void;
+  /** A file goes on after so many bytes that are there. */
+  onGoOn?(bytes: number): void;
   /** Bytes that have come, of all files, and how many of the current one are there now. */
   onBytes?(bytes: number, there: number): void;
 }

@@ -13,9 +13,9 @@ type At = Pick<Landing, "root" | "segments">;
  */
 export class RecentPaths {
   /** Which entry a path was for. */
-  readonly #entries = new Map<number, number>();
+  readonly #entries = new Recent<number>();
   /** The last spelling of paths that are the same but for case and the like. */
-  readonly #spellings = new Map<number, At & { readonly exact: number }>();
+  readonly #spellings = new Recent<At & { readonly exact: number }>();
   readonly #isOne: (a: At, b: At) => boolean;
 
   constructor(isOne: (a: At, b: At) => boolean = isOneFile) {
@@ -44,17 +44,26 @@ export class RecentPaths {
         "rename one of them",
       );
     }
-    remember(this.#entries, exact, entry);
-    remember(this.#spellings, key, { root, segments, exact });
+    this.#entries.set(exact, entry);
+    this.#spellings.set(key, { root, segments, exact });
   }
 }
 
-function remember<T>(map: Map<number, T>, key: number, value: T): void {
-  map.set(key, value);
-  if (map.size <= MAX_REMEMBERED_PATHS) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
+/** The last keys, MAX_REMEMBERED_PATHS at most: in two halves, the older of which is dropped as a whole. */
+class Recent<T> {
+  #young = new Map<number, T>();
+  #old = new Map<number, T>();
+
+  get(key: number): T | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  set(key: number, value: T): void {
+    if (this.#young.size >= MAX_REMEMBERED_PATHS / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, value);
   }
 }
 

@@ -1,6 +1,7 @@
 /** How the bytes of one file go out: a small one in the frame of its entry, a large one in blocks, from where it is proved. */
 import { SockError } from "../errors.ts";
 import { createDigester, digestOf, type Digester } from "../files/digest.ts";
+import type { DigestBatch } from "../files/digest-batch.ts";
 import type { Outgoing } from "../files/outgoing.ts";
 import { type ReadBlock, sendBlocks } from "../files/sending.ts";
 import { PROOF_BLOCK_BYTES, PROOFS_IN_FRAME, SMALL_FILE_BYTES } from "../protocol/constants.ts";
@@ -18,17 +19,20 @@ interface Whole {
   readonly mode: number;
 }
 
-/** Sends entry, digest and bytes in one frame. Returns the bytes. Throws `changed`, `not-found`, `permission`… */
-export function sendSmall(wire: Wire, { options }: Owner, pending: Pending, item: FileItem): number {
+/** Sends entry, digest and bytes in one frame, as soon as they are hashed. Returns the bytes. Throws `changed`, `not-found`… */
+export function sendSmall(wire: Wire, { options, digests }: Owner, pending: Pending, item: FileItem): number {
   const { bytes, mtimeUs: mtime, mode } = readWhole(item);
-  const digest = digestOf(options.digest, bytes);
   const { length } = bytes;
-  pending.sent = { bytes: length, digest };
-  wire.sendSoon(
-    { ...entryOf(pending, item), kind: "file", length, mtime, mode, digest, size: length },
-    bytes,
-  );
-  options.onBytes?.(length, item);
+  digests.add(bytes, (digest) => {
+    // over another connection it is sent again
+    if (wire.failure !== undefined || pending.answered) return;
+    pending.sent = { bytes: length, digest };
+    wire.sendSoon(
+      { ...entryOf(pending, item), kind: "file", length, mtime, mode, digest, size: length },
+      bytes,
+    );
+    options.onBytes?.(length, item);
+  });
   return length;
 }
 
@@ -72,6 +76,7 @@ export async function sendLarge(
       ...(pending.have > 0 ? { resume: pending.have } : {}),
     });
     pending.named = true;
+    if (item.kind === "stream" && sender.options.dry === true) return;
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;
@@ -84,12 +89,18 @@ export async function sendLarge(
         await hashPrefix(sender, read, digester, start);
       }
     }
+    if (start > 0) sender.options.onGoOn?.(start, item);
     let last = start;
+    let unpaced = 0;
     const sink = {
-      send: (block: Uint8Array) => wire.send({ type: "data", entry: pending.id, size: block.length }, block),
+      send: (block: Uint8Array) => {
+        wire.send({ type: "data", entry: pending.id, size: block.length }, block);
+        unpaced += block.length;
+      },
       ready: async () => {
         await wire.ready();
-        const wait = pace?.took(PROOF_BLOCK_BYTES);
+        const wait = pace?.took(unpaced, () => wire.failure !== undefined || pending.answered);
+        unpaced = 0;
         if (wait !== undefined) await wait;
       },
       flushed: () => wire.flushed(),
@@ -177,6 +188,7 @@ function entryOf(pending: Pending, item: FileItem | StreamItem): { type: string;
 /** What the sending of one file needs of its sender. */
 interface Owner {
   readonly options: SenderOptions;
+  readonly digests: DigestBatch;
   proved(wire: Wire, pending: Pending): Promise<number>;
   reached(pending: Pending, bytes: number): void;
 }

@@ -4,9 +4,12 @@
  * entries without an answer, so that they can be sent again over another connection.
  */
 import { asSockError, type ErrorCode, SockError } from "../errors.ts";
+import { DigestBatch } from "../files/digest-batch.ts";
+import { showPath, splitBytes } from "../files/names.ts";
+import { besideName } from "../files/publish.ts";
 import { Slice } from "../files/slice.ts";
 import { ENTRIES_IN_FLIGHT, SMALL_FILE_BYTES } from "../protocol/constants.ts";
-import type { Done, ReceiverMessage } from "../protocol/file-messages.ts";
+import type { Done, ReceiverMessage, WirePath } from "../protocol/file-messages.ts";
 import type { Item } from "./items.ts";
 import { checkDone } from "./done.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
@@ -20,6 +23,7 @@ const LATE_ANSWERS = 3;
 export class Sender {
   readonly counts: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   readonly options: SenderOptions;
+  readonly digests: DigestBatch;
   readonly #items: AsyncIterator<Item>;
   readonly #pending = new Map<number, Pending>();
   /** Entries that are to be sent now: wanted ones, and folders after all that is in them. */
@@ -38,6 +42,7 @@ export class Sender {
   constructor(items: AsyncIterable<Item>, options: SenderOptions) {
     this.#items = items[Symbol.asyncIterator]();
     this.options = options;
+    this.digests = new DigestBatch(options.digest);
   }
 
   /**
@@ -274,8 +279,13 @@ export class Sender {
       if (item.kind === "file" && item.length <= SMALL_FILE_BYTES) {
         if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
         else bytes = sendSmall(wire, this, pending, item);
-      } else await sendLarge(wire, this, pending, item);
-      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes);
+      } else {
+        // small ones that are still hashed would come in the middle of it
+        await this.digests.all();
+        await sendLarge(wire, this, pending, item);
+      }
+      if (this.digests.full) await this.digests.some();
+      const wait = bytes === 0 ? undefined : this.options.pace?.took(bytes, () => wire.failure !== undefined);
       if (wait !== undefined) await wait;
     } catch (thrown) {
       if (wire.failure !== undefined) throw wire.failure;
@@ -355,7 +365,22 @@ function failedOutcome(pending: Pending, error: SockError): Outcome {
   return { kind: kindOf(pending), shown, bytes: 0, digest: "", action: "failed", error, ms };
 }
 
+/** The receiver tells where it is as text: names of ours that are not UTF-8 are put back into it. */
+function exactly(told: string, own: WirePath): string {
+  if ("path" in own) return told;
+  const names = splitBytes(Buffer.from(own.path64, "base64"));
+  const count = /\.new(\d*)$/.exec(told)?.[1];
+  const last = names.at(-1) ?? "";
+  const renamed = count === undefined ? [] : [besideName(last, Number(count || 1))];
+  for (const name of [last, ...renamed]) {
+    const shown = showPath([...names.slice(0, -1), name]);
+    if (told.endsWith(shown.toWellFormed())) return told.slice(0, -shown.length) + shown;
+  }
+  return told;
+}
+
 function doneOutcome(pending: Pending, { action, bytes, digest, path }: Done): Outcome {
   const ms = performance.now() - pending.started;
-  return { kind: kindOf(pending), shown: path, bytes, digest, action, ms };
+  const shown = path === "" ? pending.item.shown : exactly(path, pending.item.path);
+  return { kind: kindOf(pending), shown, bytes, digest, action, ms };
 }

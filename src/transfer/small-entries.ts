@@ -7,17 +7,20 @@ import { fsFailure } from "../files/failure.ts";
 import type { Folder } from "../files/folder.ts";
 import { checkLinkTarget } from "../files/link-target.ts";
 import { permissionBits, sameTime } from "../files/metadata.ts";
-import { type Name, showPath } from "../files/names.ts";
+import { type Name, pathBytes, showPath } from "../files/names.ts";
 import { partialBytes, partialId } from "../files/partials.ts";
-import { mustBeReplaceable } from "../files/publish.ts";
+import { besideName, mustBeReplaceable } from "../files/publish.ts";
 import { repair, repairFolder } from "../files/repair.ts";
 import { openFile } from "../files/root.ts";
-import { RESUME_BYTES, SMALL_FILE_BYTES } from "../protocol/constants.ts";
+import { MAX_RENAMES, RESUME_BYTES, SMALL_FILE_BYTES } from "../protocol/constants.ts";
 import { linkOrCopy } from "../files/staging.ts";
 import type { FileEntry, FolderEntry, LinkEntry } from "../protocol/file-messages.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Place } from "./places.ts";
 import type { Landing, ReceiverOptions } from "./receiving-options.ts";
+
+/** File systems stamp by a clock that stands still between two ticks, ms. */
+const CLOCK_MS = 20;
 
 /** One entry and all that it needs. */
 export interface Put {
@@ -45,6 +48,10 @@ export function putFolder(put: Put, { mode, mtime }: FolderEntry): Outcome {
     }
     const folder = place.parents.open(segments, true);
     const stat = fs.statSync(folder.path(), { bigint: true });
+    const { protects } = options;
+    // folders come after what is in them: one that is there now may have been made for that
+    if (known && protects !== undefined && Number(stat.birthtimeMs) < protects - CLOCK_MS)
+      return done("same");
     const bits = mode === null ? null : permissionBits(mode);
     const now = { mode: Number(stat.mode) & 0o777, mtimeUs: Number(stat.mtimeNs / 1000n) };
     const modeDiffers = bits !== null && bits !== now.mode;
@@ -63,17 +70,19 @@ export function putLink(put: Put, entry: LinkEntry): Outcome {
     checkLinkTarget(path, target);
     const { parent, name } = open(put, !options.dry, "links");
     const existing = parent?.entry(name);
-    if (parent !== undefined && existing?.kind === "link" && !options.checksum) {
-      if (fs.readlinkSync(parent.path(name), { encoding: "buffer" }).equals(target)) {
-        return { ...base(put, "link"), action: "same" };
-      }
+    const isSame = (there: Folder): boolean =>
+      fs.readlinkSync(there.path(name), { encoding: "buffer" }).equals(target);
+    if (parent !== undefined && existing?.kind === "link" && !options.checksum && isSame(parent)) {
+      return { ...base(put, "link"), action: "same" };
     }
     const outcome = settled(put, existing, entry);
     if (outcome !== undefined) return outcome;
-    if (parent === undefined || options.dry) return { ...base(put, "link"), action: foreseen(existing) };
+    if (parent === undefined || options.dry) {
+      return { ...base(put, "link"), ...foreseen(put, parent, name, existing) };
+    }
     const files = place.smallFiles(parent);
     const { action, name: own } = files.publishLink(parent, name, target, options.onExists);
-    return { ...base(put, "link", own), action };
+    return { ...base(put, "link", own), action: asLive(put, action, isSame) };
   });
 }
 
@@ -88,7 +97,9 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
     const kept =
       existing === undefined
         ? undefined
-        : (settled(put, existing, entry) ?? alike(put, entry, parent, name, existing));
+        : (settled(put, existing, entry) ??
+          alike(put, entry, parent, name, existing) ??
+          compared(put, entry, parent, name, existing, entry.digest ?? ""));
     if (kept !== undefined) return kept;
     if (options.minFree !== undefined) place.mustHaveSpace(parent, bytes.length, options.minFree);
     const { mode, mtime: mtimeUs } = entry;
@@ -96,7 +107,12 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
       .smallFiles(parent)
       .publish(parent, name, { bytes, mode, mtimeUs, onExists: options.onExists, known: existing });
     const digest = placed.action === "skipped" ? "" : (entry.digest ?? "");
-    return { ...base(put, "file", placed.name), bytes: bytes.length, digest, action: placed.action };
+    return {
+      ...base(put, "file", placed.name),
+      bytes: bytes.length,
+      digest,
+      action: asLive(put, placed.action),
+    };
   });
 }
 
@@ -104,6 +120,7 @@ export function putSmall(put: Put, entry: FileEntry, bytes: Uint8Array): Outcome
 export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
   const { landing, options } = put;
   return named(landing.shown, () => {
+    const { place } = put;
     const { parent, name } = open(put, false);
     const existing = parent?.entry(name);
     const outcome = settled(put, existing, entry) ?? alike(put, entry, parent, name, existing);
@@ -113,12 +130,45 @@ export function weigh(put: Put, entry: FileEntry): Outcome | { have: number } {
     const { length, digest } = entry;
     if (parent !== undefined && digest !== undefined) {
       const known = compared(put, entry, parent, name, existing, digest);
-      return known ?? { have: 0 };
+      if (known !== undefined || !options.dry) return known ?? { have: 0 };
+      return { ...base(put, "file"), bytes: length ?? 0, ...foreseen(put, parent, name, existing) };
     }
     const have = parent === undefined || length === null ? 0 : kept(put, parent, length, existing);
+    if (length !== null && length > have && (options.minFree !== undefined || length > SMALL_FILE_BYTES)) {
+      place.mustHaveSpace(parent ?? place.root.top, length - have, options.minFree ?? 0);
+    }
     if (!options.dry || have > 0) return { have };
-    return { ...base(put, "file"), bytes: length ?? 0, action: foreseen(existing) };
+    return { ...base(put, "file"), bytes: length ?? 0, ...foreseen(put, parent, name, existing) };
   });
+}
+
+/** What would become of a stream, where nothing is to be changed. */
+export function foreseenStream(put: Put, entry: FileEntry): Outcome {
+  return named(put.landing.shown, () => {
+    const { parent, name } = open(put, false);
+    const existing = parent?.entry(name);
+    return (
+      settled(put, existing, entry) ?? { ...base(put, "file"), ...foreseen(put, parent, name, existing) }
+    );
+  });
+}
+
+/** In a tree that will take the place of another as one: what is new in it may take the place of something. */
+export function asLive(
+  { options, landing }: Put,
+  action: Outcome["action"],
+  isSame?: (there: Folder) => boolean,
+): Outcome["action"] {
+  const name = landing.segments.at(-1);
+  if (options.live === undefined || action !== "new" || name === undefined) return action;
+  try {
+    const there = options.live.open(landing.segments.slice(0, -1), false);
+    const existing = there.entry(name);
+    if (existing === undefined) return "new";
+    return existing.kind === "link" && isSame?.(there) === true ? "same" : "replaced";
+  } catch {
+    return "new";
+  }
 }
 
 /** A file that is in the live tree already, just so: it gets a second name in the new one. */
@@ -185,8 +235,8 @@ function kept(
   length: number,
   existing: Existing | undefined,
 ): number {
-  if (options.owner !== undefined && length >= RESUME_BYTES) {
-    const bytes = partialBytes(place.root, parent, partialId(options.owner, [landing.shown]));
+  if (options.owner !== undefined && length >= RESUME_BYTES && !options.dry) {
+    const bytes = partialBytes(place.root, parent, partialId(options.owner, [pathBytes(landing.shown)]));
     if (bytes > 0) return Math.min(bytes, length);
   }
   return canBeProved(options, existing, length) ? length : 0;
@@ -217,20 +267,21 @@ function alike(
     return undefined;
   }
   const bytes = existing.bytes;
-  if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, action: "same" };
+  // with `checksum` only an empty file comes here: what is in it is known
+  const digest = options.checksum ? digestOf(options.digest, new Uint8Array(0)) : "";
+  if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, digest, action: "same" };
   // it may be another name of a file that is live
   if (options.live !== undefined) return undefined;
   if (!options.dry) repair(parent, name, existing, { mode: entry.mode, mtimeUs: entry.mtime });
-  return { ...base(put, "file"), bytes, action: "repaired" };
+  return { ...base(put, "file"), bytes, digest, action: "repaired" };
 }
 
-/** Mode and time of a file whose bytes were found to be equal. */
+/** Mode and time of a file whose bytes were found to be equal; one that took its place since then keeps its own. */
 export function putMetadata(put: Put, entry: FileEntry, expected: Existing): Outcome["action"] {
   const { parent, name } = open(put, false);
   const existing = parent?.entry(name);
-  if (parent === undefined || existing === undefined || !sameFile(existing, expected)) {
-    throw new SockError("changed", "it was replaced meanwhile", "send it again");
-  }
+  // it was there, and what somebody did after that came after us
+  if (parent === undefined || existing === undefined || !sameFile(existing, expected)) return "same";
   const { mode, mtime: mtimeUs } = entry;
   if (hasMode(existing, mode) && (mtimeUs === null || sameTime(mtimeUs, existing.mtimeUs))) return "same";
   if (!put.options.dry) repair(parent, name, existing, { mode, mtimeUs });
@@ -249,19 +300,36 @@ function settled(
 ): Outcome | undefined {
   mustBeReplaceable(existing);
   if (existing === undefined) return undefined;
-  if (put.options.onExists === "refuse") {
-    // our own, of the connection that broke before we could say so
-    const own = entry.kind === "file" && entry.again === true && existing.bytes === entry.length;
-    if (!own || entry.mtime === null || !sameTime(existing.mtimeUs, entry.mtime)) {
-      throw new SockError("exists", "exists already");
+  const { onExists, protects, checksum } = put.options;
+  if (onExists === "refuse") {
+    // of the connection that broke before we could say so; or nobody asked us to refuse what is there already
+    const mayBe = entry.kind === "file" && (entry.again === true || (protects !== undefined && !checksum));
+    const isSame = mayBe && existing.kind === "file" && existing.bytes === entry.length;
+    if (!isSame || entry.mtime === null || !sameTime(existing.mtimeUs, entry.mtime)) {
+      const hint =
+        protects === undefined ? undefined : "only new names are taken there: --on-exists skip or rename";
+      throw new SockError("exists", "exists already", hint);
     }
     return { ...base(put, entry.kind), bytes: existing.bytes, action: "same" };
   }
   return put.options.onExists === "skip" ? { ...base(put, entry.kind), action: "skipped" } : undefined;
 }
 
-function foreseen(existing: Existing | undefined): Outcome["action"] {
-  return existing === undefined ? "new" : "replaced";
+/** What a real run would do with a file that has to come. */
+function foreseen(
+  put: Put,
+  parent: Folder | undefined,
+  name: Name,
+  existing: Existing | undefined,
+): Pick<Outcome, "action" | "shown"> {
+  const { shown } = put.landing;
+  if (parent === undefined || existing === undefined) return { shown, action: "new" };
+  if (put.options.onExists !== "rename") return { shown, action: "replaced" };
+  for (let count = 1; count <= MAX_RENAMES; count++) {
+    const other = besideName(name, count);
+    if (parent.entry(other) === undefined) return { shown: shownAs(shown, other), action: "renamed" };
+  }
+  throw new SockError("exists", "exists already, with too many others of its name");
 }
 
 /** The parent folder, held until the next call; undefined where it is missing and not to be made. */
@@ -290,10 +358,13 @@ function base(
   name?: Name,
 ): Omit<Outcome, "action"> & { bytes: number } {
   let { shown } = landing;
-  if (name !== undefined && name !== landing.segments.at(-1)) {
-    shown = shown.slice(0, shown.lastIndexOf("/") + 1) + showPath([name]);
-  }
+  if (name !== undefined && name !== landing.segments.at(-1)) shown = shownAs(shown, name);
   return { kind, shown, bytes: 0, digest: "", ms: performance.now() - started };
+}
+
+/** The path with another last name. */
+function shownAs(shown: string, name: Name): string {
+  return shown.slice(0, shown.lastIndexOf("/") + 1) + showPath([name]);
 }
 
 /** The path of an entry below its tree's top. */
@@ -308,7 +379,7 @@ function named<T>(shown: string, action: () => T): T {
     return action();
   } catch (thrown) {
     if (!(thrown instanceof SockError)) throw fsFailure(thrown, shown);
-    if (thrown.message.startsWith(`${shown}: `)) throw thrown;
+    if (thrown.message.startsWith(`${shown.toWellFormed()}: `)) throw thrown;
     throw new SockError(thrown.code, `${shown}: ${thrown.message}`, thrown.hint, { cause: thrown });
   }
 }

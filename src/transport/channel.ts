@@ -26,6 +26,11 @@ function isStream(header: Header): boolean {
   return header.type === "data";
 }
 
+/** Bodies that are given back: many small files would be much memory until it is collected. */
+function isLent(header: Header): boolean {
+  return isStream(header) || header.type === "entry";
+}
+
 /** Frames over a connection: the codec, backpressure by what was not yet asked for, and the proof of life. */
 export class Channel {
   readonly connection: Connection;
@@ -234,7 +239,7 @@ export class Channel {
         }
         this.#unpack(frame);
       } else if (frame.body?.buffer !== chunk.buffer) this.#frame(frame);
-      else if (isStream(frame.header)) this.#frame({ ...frame, release: memory.lend() });
+      else if (isLent(frame.header)) this.#frame({ ...frame, release: memory.lend() });
       else {
         memory.keep();
         this.#frame(frame);

@@ -1,7 +1,7 @@
 /** "Files": a source that shrinks, grows, vanishes or turns unreadable, in a tree: it fails by name, the others go on. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { appendFile, chmod, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
-import { chmodSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, start } from "../helpers/child.ts";
 import { NOBODY, type Pair, pairWithLine, plant, reachable } from "../helpers/pair.ts";
@@ -177,6 +177,33 @@ describe("unreadable", () => {
       ]);
       expect(await readFile(join(base, to, "t", "sub", "also"), "utf8")).toBe("also");
       await chmod(join(tree, "closed"), 0o755);
+    });
+
+    test(`${verb}: directories 0555 and files 0444 with children, by their owner: as they are, changed ones too`, async () => {
+      const { base, run } = await bound();
+      const [from, to] = verb === "put" ? ["here", "root"] : ["root", "here"];
+      const [tree, copy] = [join(base, from, "t"), join(base, to, "t")];
+      plant(tree, { "d/e/f": "f", "d/g": "g", "d/large": Buffer.alloc(3_000_000) });
+      for (const name of ["d/e/f", "d/g", "d/large"]) chmodSync(join(tree, name), 0o444);
+      for (const name of ["d/e", "d"]) chmodSync(join(tree, name), 0o555);
+      const words = [verb, ...(verb === "put" ? ["t", ":t"] : [":t", "t"])];
+      expect(await run(...words)).toMatchObject({ status: 0 });
+      for (const name of ["d/e/f", "d/g", "d/large", "d/e", "d"]) {
+        expect([name, statSync(join(copy, name)).mode]).toEqual([name, statSync(join(tree, name)).mode]);
+      }
+      chmodSync(join(tree, "d", "e", "f"), 0o644);
+      for (const name of ["d/e/f", "d/g"])
+        await writeFile(join(tree, name), "changed", { flag: "r+" }).catch(() => undefined);
+      chmodSync(join(tree, "d", "e"), 0o755);
+      plant(tree, { "d/e/new": "new" });
+      chmodSync(join(tree, "d", "e"), 0o555);
+      const second = await run(...words);
+      expect([second.status, failures(second.stdout)]).toEqual([0, []]);
+      expect(await readFile(join(copy, "d", "e", "f"), "utf8")).toBe("changed");
+      expect([
+        statSync(join(copy, "d", "e")).mode & 0o777,
+        readdirSync(join(copy, "d", "e")).toSorted(),
+      ]).toEqual([0o555, ["f", "new"]]);
     });
 
     test(`${verb}: a destination folder that may not be written: named, the others go on; nothing else there`, async () => {

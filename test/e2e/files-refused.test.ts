@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmod, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { start } from "../helpers/child.ts";
 import { resultOf, SOCK, sock } from "../helpers/run.ts";
 import { serve, type Serving } from "../helpers/serve.ts";
@@ -32,6 +32,27 @@ async function inside(): Promise<string[]> {
 }
 
 describe("what is no file", () => {
+  test("a device, a pipe, or a link to one here is never replaced by what is got, or taken away by a receipt", async () => {
+    const own = base.join("own");
+    await mkdir(own);
+    expect(await Bun.spawn(["mkfifo", `${own}/fifo`]).exited).toBe(0);
+    await symlink("/dev/null", `${own}/null`);
+    await symlink(`${own}/fifo`, `${own}/pipe`);
+    await symlink("none", `${own}/dangling`);
+    for (const name of ["fifo", "null", "pipe"]) {
+      expect(await get("fine", `${own}/${name}`)).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/no plain file/),
+      });
+    }
+    for (const name of ["null", "dangling"]) {
+      const ran = await sock(["get", ":missing", `${own}/x`, "--receipt", `${own}/${name}`], { env });
+      expect(ran.status).toBe(7);
+    }
+    expect((await readdir(own)).toSorted()).toEqual(["dangling", "fifo", "none", "null", "pipe"]);
+    expect((await lstat(`${own}/null`)).isSymbolicLink()).toBe(true);
+  });
+
   test("a fifo, a device, and a folder to stdout are refused at once", async () => {
     const made = Bun.spawn(["mkfifo", base.join("root", "fifo"), base.join("here", "fifo")]);
     expect(await made.exited).toBe(0);

@@ -168,7 +168,7 @@ describe("control characters", () => {
   test("in names that are fine: escaped for people, exact in --json and on the disk", async () => {
     const name = CONTROLS.replace("\x9b", "\u009b");
     const says = [FOLDER, small(name), RESULT];
-    const survived = await survive({ args: ["get", ":d", "t"], says, mayChange: /^work\/t/ });
+    const survived = await survive({ args: ["get", ":d", "t", "-v"], says, mayChange: /^work\/t/ });
     expect(survived.status).toBe(0);
     expect(survived.landed[`work/t/${Buffer.from(name).toString("latin1")}`]).toBe(sha256(FIVE));
     expect(survived.events.map(({ path }) => path)).toEqual([`t/${name}`, undefined]);

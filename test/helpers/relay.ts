@@ -84,6 +84,11 @@ export class Relay implements AsyncDisposable {
     for (const line of this.#lines) line.close(how);
   }
 
+  /** Clients are reset; the server's ends of their connections stay open, and silent. New connections are taken as before. */
+  abandonAll(): void {
+    for (const line of this.#lines) line.abandon();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#datagrams?.[Symbol.asyncDispose]();
     this.cutAll();
@@ -105,12 +110,13 @@ class TcpLine {
   readonly #ends: Record<Direction, [from: Socket, to: Socket]>;
   readonly #relay: Relay;
   #closed = false;
+  #abandoned = false;
   #finished = 0;
 
   constructor(client: Socket, server: Socket, relay: Relay) {
     this.#ends = { up: [client, server], down: [server, client] };
     this.#relay = relay;
-    for (const socket of [client, server]) socket.on("error", () => this.close("reset"));
+    for (const socket of [client, server]) socket.on("error", () => this.#failed());
   }
 
   /** Carries one direction to its end. Delayed pieces travel behind each other; what the relay holds is limited. */
@@ -141,15 +147,25 @@ class TcpLine {
         const due = performance.now() + delayMs;
         last = last.then(() => pass(chunk, due));
         if (held > (delayMs > 0 ? MAX_HELD : MAX_UNDELAYED)) await last;
-        else last.catch(() => this.close("reset"));
+        else last.catch(() => this.#failed());
       }
       await last;
       to.end();
     } catch {
-      return this.close("reset"); // an end has gone: the other one learns it the same way
+      return this.#failed();
     }
     this.#finished += 1;
     if (this.#finished === 2) this.close("end");
+  }
+
+  abandon(): void {
+    this.#abandoned = true;
+    this.#ends.up[0].resetAndDestroy();
+  }
+
+  /** An end has gone: the other one learns it the same way. */
+  #failed(): void {
+    if (!this.#abandoned) this.close("reset");
   }
 
   close(how: "end" | "reset"): void {

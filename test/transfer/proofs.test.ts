@@ -27,6 +27,33 @@ describe("proofs", () => {
     expect(ground.litter()).toEqual([]);
   });
 
+  test("of a file that somebody replaces after it was proved: it was there, and theirs came later", async () => {
+    using ground = new Playground();
+    there(ground, "a", old, 1_600_000_000);
+    const talk = new Talk(ground);
+    await talk.says(offer(0, "a", old.length));
+    await talk.says(file(0, "a", old.length, { resume: old.length }));
+    expect(await talk.says(...proof(0, old))).toMatchObject({ type: "from", at: old.length });
+    fs.writeFileSync(ground.path("theirs"), "theirs", { mode: 0o644 });
+    fs.renameSync(ground.path("theirs"), ground.path("a"));
+    expect(await talk.says(end(0, old))).toMatchObject({ ...same, action: "same" });
+    expect(fs.readFileSync(ground.path("a"), "utf8")).toBe("theirs");
+    expect(fs.statSync(ground.path("a")).mode & 0o777).toBe(0o644);
+    await talk.receiver.close();
+  });
+
+  test("of a file that somebody writes to after it was proved: it is refused", async () => {
+    using ground = new Playground();
+    there(ground, "a", old, 1_600_000_000);
+    const talk = new Talk(ground);
+    await talk.says(offer(0, "a", old.length));
+    await talk.says(file(0, "a", old.length, { resume: old.length }));
+    expect(await talk.says(...proof(0, old))).toMatchObject({ type: "from", at: old.length });
+    fs.appendFileSync(ground.path("a"), "theirs");
+    expect(await talk.says(end(0, old))).toMatchObject({ type: "stop", code: "changed" });
+    await talk.receiver.close();
+  });
+
   test("of a file that is there and differs in its last byte: it is sent from its beginning", async () => {
     using ground = new Playground();
     there(ground, "a", old, 1_600_000_000);
