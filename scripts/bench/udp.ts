@@ -149,6 +149,9 @@ if (compiled) {
   row("ratio", tcp / theirs, "");
 }
 
+const many = await sock(["echo", "local", "--conns", "10000", "--count", "100000"], env);
+row("round trips over TCP, 10,000 connections", many.per_second, "/s");
+
 /** Round trips a second of 64 bytes over a plain connection. */
 async function inTurns(port: number, count: number): Promise<number> {
   const body = new Uint8Array(64);
