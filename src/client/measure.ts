@@ -2,7 +2,7 @@ import { SockError } from "../errors.ts";
 import { Samples } from "../measure/samples.ts";
 import { roundTrip } from "./echo.ts";
 import type { Target } from "./hosts.ts";
-import { pace } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 export interface MeasureOptions extends SessionOptions {
@@ -94,26 +94,7 @@ class EchoRun {
     const out = this.#sessions.map((): { seq: number; sent: number; due: number }[] => []);
     this.fromSchedule = new Samples();
     const { promise: all, resolve: finish } = Promise.withResolvers<void>();
-    const read = async (session: Session, waiting: (typeof out)[number]): Promise<void> => {
-      while (this.done < count && this.failure === undefined) {
-        const { message, frame } = await session.next();
-        const first = waiting.shift();
-        if (first === undefined || message.type !== "echo" || message.seq !== first.seq) {
-          throw new SockError("protocol", `the server answered an echo with ${message.type}`);
-        }
-        if (frame.body === undefined || Buffer.compare(frame.body, this.#body) !== 0) {
-          throw new SockError("differs", "what came back is not what was sent");
-        }
-        this.#back(first.sent, first.due);
-        if (this.done === count) finish();
-      }
-    };
-    const reading = async (session: Session, at: number): Promise<void> => {
-      await this.#until(() => read(session, out[at] ?? []));
-      if (this.failure !== undefined) finish();
-    };
-    for (const [at, session] of this.#sessions.entries()) void reading(session, at);
-    await pace({
+    const pace = new Pace({
       count,
       intervalMs,
       start: performance.now(),
@@ -130,7 +111,29 @@ class EchoRun {
         return true;
       },
       isOver: () => this.failure !== undefined,
+      isQuiet: () => this.done === this.sent,
     });
+    const read = async (session: Session, waiting: (typeof out)[number]): Promise<void> => {
+      while (this.done < count && this.failure === undefined) {
+        const { message, frame } = await session.next();
+        const first = waiting.shift();
+        if (first === undefined || message.type !== "echo" || message.seq !== first.seq) {
+          throw new SockError("protocol", `the server answered an echo with ${message.type}`);
+        }
+        if (frame.body === undefined || Buffer.compare(frame.body, this.#body) !== 0) {
+          throw new SockError("differs", "what came back is not what was sent");
+        }
+        this.#back(first.sent, first.due);
+        if (this.done === count) finish();
+        else if (this.done === this.sent) pace.quiet();
+      }
+    };
+    const reading = async (session: Session, at: number): Promise<void> => {
+      await this.#until(() => read(session, out[at] ?? []));
+      if (this.failure !== undefined) finish();
+    };
+    for (const [at, session] of this.#sessions.entries()) void reading(session, at);
+    await pace.run();
     await all;
   }
 

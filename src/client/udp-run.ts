@@ -2,7 +2,7 @@ import { SockError } from "../errors.ts";
 import { RoundTrips } from "../measure/round-trips.ts";
 import { MIN_UDP_WAIT_MS, UDP_LATE_MS, UDP_SILENCE_MS } from "../protocol/constants.ts";
 import type { Outlet } from "../transport/datagrams.ts";
-import { pace } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import { nowNs, type Wire } from "./udp-wire.ts";
 
 /** How often the run looks whether it should end, ms. */
@@ -45,6 +45,7 @@ export class DatagramRun {
   readonly #peer: { address: string; port: number };
   /** When the latest numbers went out, ms: later than the stamp that is signed with them. */
   readonly #sentAt = new Float64Array(REMEMBERED);
+  #pace: Pace | undefined;
   #start = 0;
   #refusedAt: number | undefined;
   #failed = 0;
@@ -76,13 +77,15 @@ export class DatagramRun {
         if (this.trips.back === 0) this.failure ??= silent();
         return;
       }
-      await pace({
+      this.#pace = new Pace({
         count,
         intervalMs: intervalNs / 1e6,
         start: this.#start,
         send: (number, due) => this.#send(number, due),
         isOver: () => this.failure !== undefined,
+        isQuiet: () => this.trips.isLastBack,
       });
+      await this.#pace.run();
       await this.#settle(all);
     } finally {
       clearInterval(watch);
@@ -110,8 +113,8 @@ export class DatagramRun {
     if (!this.trips.reply({ number, intact, rtt, fromSchedule, held, place })) this.foreign += 1;
     if (this.trips.received > before) this.#options.onReply?.(number, rtt / 1000);
     if (this.trips.back === this.#options.count) this.#finish();
-    else if (intervalNs === 0 && number === this.trips.sent - 1 && this.trips.received > before)
-      this.#pingPong();
+    else if (this.trips.isLastBack) this.#pace?.quiet();
+    if (intervalNs === 0 && number === this.trips.sent - 1 && this.trips.received > before) this.#pingPong();
   }
 
   /** Sends the next one of a run without a schedule. */

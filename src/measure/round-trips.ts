@@ -59,6 +59,11 @@ export class RoundTrips {
     return this.received + this.corrupt + this.delayed;
   }
 
+  /** Whether something came back for the one that was sent last. */
+  get isLastBack(): boolean {
+    return this.sent === 0 || this.#fates[this.sent - 1] !== 0;
+  }
+
   /** Takes a reply in, unless its number was never sent. */
   reply(reply: Reply): boolean {
     const { number, rtt } = reply;
