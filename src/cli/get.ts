@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
 import { get } from "../client/get.ts";
@@ -33,7 +34,7 @@ export default defineVerb({
       { line: "sock get web1:dir.tar - | tar x", does: "writes it to stdout" },
     ],
     more: [
-      "A DEST that ends in / , or for a file is a folder, is a folder to fetch into; any other is the new name. PATH/ means what is in PATH.",
+      "A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
     ],
   },
   args: {
@@ -101,7 +102,7 @@ export default defineVerb({
             place: (source, kind) => {
               current = group.paths[source] ?? "";
               if (kind === "folder") tally.manyFiles();
-              return places.place(lastName(current), kind);
+              return places.place(lastName(current), kind, shownPath(current));
             },
             onFailed: (source, error) => {
               const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
@@ -122,7 +123,7 @@ export default defineVerb({
     } finally {
       progress.done();
       receipt?.close();
-      tally.finish(hosts.join(" "), dest || ".", ended);
+      tally.finish(hosts.join(" "), dest || ".", ended, progress.there);
     }
     tally.check();
   },
@@ -270,6 +271,18 @@ function shownPath(path: string | Uint8Array): string {
 function split(words: readonly string[]): { sources: string[]; dest: string } {
   const last = words.at(-1);
   if (last === undefined) throw new SockError("usage", "what is to be fetched?", "sock get HOST:PATH [DEST]");
-  const isLocal = words.length > 1 && (last === "-" || splitTarget(last).kind !== "remote");
+  const [first = ""] = words;
+  if (words.length > 1 && existsSync(first) && !isRemote(first) && isRemote(last)) {
+    throw new SockError(
+      "usage",
+      `get fetches, and ${JSON.stringify(first)} is on this machine`,
+      `sock put ${words.join(" ")} sends it`,
+    );
+  }
+  const isLocal = words.length > 1 && (last === "-" || !isRemote(last));
   return isLocal ? { sources: words.slice(0, -1), dest: last } : { sources: [...words], dest: "" };
+}
+
+function isRemote(word: string): boolean {
+  return splitTarget(word).kind === "remote";
 }

@@ -41,7 +41,7 @@ export default defineVerb({
       at: given.at,
     });
     const { host, key, caps, address } = joined;
-    const rttMs = tenths(joined.rttMs);
+    const rttMs = hundredths(joined.rttMs);
     context.json.result({
       host: host.name,
       addresses: host.addresses,
@@ -59,17 +59,17 @@ export default defineVerb({
 });
 
 function udpResult(udp: UdpTried): Record<string, unknown> {
-  return udp.works ? { works: true, rtt_ms: tenths(udp.rttMs) } : { ...udp };
+  return udp.works ? { works: true, rtt_ms: hundredths(udp.rttMs) } : { ...udp };
 }
 
 function udpWords(udp: UdpTried): string {
-  if (udp.works) return `works, ${tenths(udp.rttMs)} ms`;
+  if (udp.works) return `works, ${hundredths(udp.rttMs)} ms`;
   const where = udp.blocked === null ? "" : `, on the way ${udp.blocked}`;
   return `does not get through${where} (only sock udp needs it)`;
 }
 
-function tenths(ms: number): number {
-  return Number(ms.toFixed(1));
+function hundredths(ms: number): number {
+  return Number(ms.toFixed(2));
 }
 
 async function askCode(context: Context): Promise<string> {
