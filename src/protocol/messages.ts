@@ -54,6 +54,16 @@ import {
   terminalResponseReaders,
 } from "./terminal-messages.ts";
 import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
+import {
+  type AskCounts,
+  type Counts,
+  readAskCounts,
+  readCounts,
+  readUdp,
+  readUdpRun,
+  type Udp,
+  type UdpRun,
+} from "./udp-messages.ts";
 
 type HelloBase = {
   readonly type: "hello";
@@ -106,7 +116,7 @@ export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
 export type ClientMessage =
-  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest;
+  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest | Udp | AskCounts;
 export type ServerMessage =
   | Common
   | ServerHello
@@ -118,7 +128,9 @@ export type ServerMessage =
   | Item
   | Closing
   | ExecResponse
-  | TerminalResponse;
+  | TerminalResponse
+  | UdpRun
+  | Counts;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -142,6 +154,8 @@ const client: Readers<ClientMessage> = {
   ls: readLs,
   ...execRequestReaders,
   ...terminalRequestReaders,
+  udp: readUdp,
+  counts: readAskCounts,
 };
 
 const server: Readers<ServerMessage> = {
@@ -170,6 +184,8 @@ const server: Readers<ServerMessage> = {
   item: readItem,
   ...execResponseReaders,
   ...terminalResponseReaders,
+  udp: readUdpRun,
+  counts: readCounts,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

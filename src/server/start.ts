@@ -20,6 +20,7 @@ import { type FolderSpec, Shares } from "./shares.ts";
 import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
 import { sweepShares } from "./sweep.ts";
 import { Terminals } from "./terminals.ts";
+import { UdpRuns } from "./udp-runs.ts";
 import { removeStaleSockets } from "./unix-socket.ts";
 
 export interface StartOptions {
@@ -92,7 +93,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
   const stateless = secret !== undefined && secret.trim() !== "";
   const shares = new Shares(folders, forbidden(state));
   const terminals = new Terminals(options.lingerMs);
-  const server = Server.start({
+  const server = await Server.start({
     identity,
     context: {
       grants,
@@ -104,6 +105,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       rails,
       terminals,
       loginShell: options.loginShell,
+      udp: new UdpRuns(),
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,

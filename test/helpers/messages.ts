@@ -21,6 +21,18 @@ const file = {
   mode: 0o644,
 } as const;
 
+const counts = {
+  type: "counts",
+  answered: 1,
+  corrupt: 2,
+  limited: 3,
+  duplicates: 4,
+  reordered: 5,
+  extent: 6,
+  moved: 7,
+  unsent: 9,
+} as const;
+
 const common = [
   { type: "ping", n: 0 },
   { type: "pong", n: 7 },
@@ -101,6 +113,8 @@ export const clientSamples: readonly ClientMessage[] = [
   { type: "resize", cols: 80, rows: 24 },
   { type: "leave", end: true },
   { type: "terminals" },
+  { type: "udp", count: 100, interval: 10_000_000, bytes: 64 },
+  { type: "counts", final: true },
 ];
 
 export const serverSamples: readonly ServerMessage[] = [
@@ -139,5 +153,8 @@ export const serverSamples: readonly ServerMessage[] = [
   { type: "listed", count: 1 },
   { type: "over", at: 9, status: 0, signal: null, reason: "ended" },
   { type: "over", at: 9, status: null, signal: "SIGHUP", reason: "ended" },
+  { type: "udp", cookie: "0123456789abcdef".repeat(2), key: "QkJC".repeat(10) + "QkI=" },
+  { ...counts, drops: null, peer: null, other: null },
+  { ...counts, drops: 8, peer: "192.0.2.7:4000", other: "[2001:db8::1]:4001" },
   { type: "closing", reason: "told to stop" },
 ];

@@ -26,6 +26,8 @@ const client: Record<ClientMessage["type"], true> = {
   finish: true,
   get: true,
   ls: true,
+  udp: true,
+  counts: true,
   entry: true,
   data: true,
   proof: true,
@@ -83,6 +85,8 @@ const server: Record<ServerMessage["type"], true> = {
   terminal_item: true,
   listed: true,
   over: true,
+  udp: true,
+  counts: true,
   closing: true,
 };
 
