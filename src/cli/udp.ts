@@ -15,6 +15,7 @@ import { diagnosed } from "./udp-diagnosis.ts";
 import { echoLines, echoText } from "./udp-echo.ts";
 import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
 import { resultLines } from "./udp-words.ts";
+import { TEXT_ARGS } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 /** Time between two live lines, ms. */
@@ -30,6 +31,7 @@ const args = {
     description: "a joined server or udp://HOST:PORT; left out: the only one",
   },
   text: { type: "positional", required: false, variadic: true, description: "what to send" },
+  ...TEXT_ARGS,
   interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
   ...RUN_FLAGS,
   "max-loss": share("status 3 if more datagrams are lost, both ways together"),
@@ -108,8 +110,8 @@ export default defineVerb({
     const echoes = sends || (measured === undefined && pipedIn());
     if (!echoes) return measure(context, given);
     return given.text.length > 0
-      ? echoText(context, given.host, given.text.join(" "), given.wait)
-      : echoLines(context, given.host, given.wait);
+      ? echoText(context, given.host, given.text.join(" "), given, given.wait)
+      : echoLines(context, given.host, given, given.wait);
   },
 });
 

@@ -20,7 +20,10 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
   let seen = 0;
   let told = 0;
   let ended = false;
-  const sender = new Sender(items(session, request), {
+  const refused = (path: WirePath, error: SockError): void => {
+    if (++told <= MOST_TOLD) session.report("get", shownPath(path), 0, started, error.code);
+  };
+  const sender = new Sender(items(session, request, refused), {
     digest: request.digest,
     // whatever the client does about files that it has, it is its own
     onExists: "any",
@@ -65,7 +68,8 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     await sender.close();
     const first = only;
     if (seen === 1 && first !== undefined) {
-      if (first.action !== "failed") session.report("get", first.shown, first.bytes, started, "ok");
+      // a client does not say where it puts what it gets
+      if (first.action !== "failed") session.report("get", shownPaths(request), first.bytes, started, "ok");
     } else if (seen > 1) {
       const { files, bytes, failed } = sender.counts;
       session.report(
@@ -108,8 +112,12 @@ async function readAnswers(session: Session, sender: Sender): Promise<void> {
   }
 }
 
-async function* items(session: Session, request: Get): AsyncGenerator<Item> {
-  for (const [source, path] of request.paths.entries()) yield* itemsOf(session, request, source, path);
+type Refused = (path: WirePath, error: SockError) => void;
+
+async function* items(session: Session, request: Get, refused: Refused): AsyncGenerator<Item> {
+  for (const [source, path] of request.paths.entries()) {
+    yield* itemsOf(session, request, source, path, refused);
+  }
 }
 
 async function* itemsOf(
@@ -117,6 +125,7 @@ async function* itemsOf(
   request: Get,
   source: number,
   wire: WirePath,
+  refused: Refused,
 ): AsyncGenerator<Item> {
   const { context, grant } = session;
   const path = "path" in wire ? wire.path : Buffer.from(wire.path64, "base64");
@@ -137,7 +146,9 @@ async function* itemsOf(
     yield { kind: "source", source, is: "file" };
     yield { kind: "file", path: { path: "." }, shown, source, length, mtimeUs, mode, open };
   } catch (thrown) {
-    yield { kind: "source", source, is: asSockError(thrown) };
+    const error = asSockError(thrown);
+    refused(wire, error);
+    yield { kind: "source", source, is: error };
   }
 }
 
@@ -153,7 +164,10 @@ function withoutSlash(path: string | Uint8Array): string | Uint8Array {
 
 function shownPaths({ paths }: Get): string {
   const [first] = paths;
-  const shown =
-    first === undefined ? "" : "path" in first ? first.path : Buffer.from(first.path64, "base64").toString();
+  const shown = first === undefined ? "" : shownPath(first);
   return paths.length > 1 ? `${shown} and ${paths.length - 1} more` : shown;
+}
+
+function shownPath(path: WirePath): string {
+  return "path" in path ? path.path : Buffer.from(path.path64, "base64").toString();
 }

@@ -28,6 +28,15 @@ describe("echo", () => {
     ]);
   });
 
+  test("GBK is sent and read where it is stated", async () => {
+    await using server = await serve();
+    const env = { SOCK_JOIN_W: server.join, SOCK_ENCODING: "gbk" };
+    const ran = await sock(["udp", "w", "中文", "--json"], { env });
+    expect(events(ran.stdout)[0]).toMatchObject({ type: "echo", bytes: 4, text: "中文" });
+    expect((await sock(["udp", "w", "中文"], { env })).stdout).toBe("中文\n");
+    expect((await sock(["udp", "w", "x", "--encoding", "nonsense"], { env })).status).toBe(2);
+  });
+
   test("piped lines come back as the same bytes", async () => {
     await using server = await serve();
     const sent = Buffer.concat([
