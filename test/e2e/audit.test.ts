@@ -11,15 +11,15 @@ test("--audit has a line for each request of any verb: who, what, when, how it e
   const asRoot = process.geteuid?.() === 0 ? ["--allow-root"] : [];
   await using server = await serve({ args: ["--shell", ...asRoot, "--audit", file] });
   await writeFile(folder.join("f"), "four");
-  const env = { SOCK_JOIN_W: server.join };
+  const env = { SOCK_JOIN_WEB: server.join };
   const lines = async () => events(await readFile(file, "utf8"));
   for (const args of [
-    ["put", folder.join("f"), "w:f"],
-    ["get", "w:f", "-"],
-    ["get", "w:missing", "-"],
-    ["echo", "w", "hi"],
-    ["ls", "w:"],
-    ["shell", "w", "-n", "--", "true"],
+    ["put", folder.join("f"), "web:f"],
+    ["get", "web:f", "-"],
+    ["get", "web:missing", "-"],
+    ["echo", "web", "hi"],
+    ["ls", "web:"],
+    ["shell", "web", "-n", "--", "true"],
   ]) {
     await sock(args, { env });
   }
