@@ -1,11 +1,9 @@
-import { exec, type Exit, type RunningExec, SHELLS, type ShellName } from "../client/exec.ts";
+import { type ExecRequest, type Exit, SHELLS, type ShellName } from "../client/exec.ts";
 import { resolveHost } from "../client/hosts.ts";
-import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
-import { sessionOptions } from "./session-options.ts";
-import { ShownOutputs } from "./shown-outputs.ts";
-import type { CaughtSignal } from "./signals.ts";
+import { runRemote } from "./remote-command.ts";
+import { ownConnections } from "./session-options.ts";
 import { signalStatus } from "./signal-status.ts";
 import { TEXT_ARGS, textChoice } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
@@ -77,27 +75,15 @@ export default defineVerb({
       throw new SockError("usage", "which command?", "sock shell HOST -- CMD, or -c LINE");
     // a name that is none is said before anything is begun
     textChoice(context, given, host, { terminal: true });
-    const session = await Session.open(host, sessionOptions(context));
-    let release: (() => void) | undefined;
-    const shown = new ShownOutputs(context, given, host, session.server.encoding);
-    try {
-      const isOwner = session.server.caps.includes("shell");
-      if (!isOwner) session.require("exec");
+    const exit = await runRemote(context, {
+      host,
+      connections: ownConnections(context),
+      text: given,
       // a key for listed commands has nothing to say but which one
-      const passed = isOwner ? context.env : {};
-      const exit = await exec(session, request(passed, given, words), {
-        input: given["no-stdin"] ? undefined : shown.input(Bun.stdin.stream()),
-        output: async (stream, bytes) => shown[stream].push(bytes),
-        onBegun: (run) => {
-          release = context.signals.take(passOn(run));
-        },
-      });
-      await shown.end();
-      return told(context, exit);
-    } finally {
-      release?.();
-      session.close();
-    }
+      request: (isOwner) => request(isOwner ? context.env : {}, given, words),
+      input: given["no-stdin"] ? undefined : Bun.stdin.stream(),
+    });
+    return told(context, exit);
   },
 });
 
@@ -111,7 +97,7 @@ function hostName(word: string | undefined): string | undefined {
 
 type Given = Args<typeof args>;
 
-function request(passed: Context["env"], given: Given, words: readonly string[]): Parameters<typeof exec>[1] {
+function request(passed: Context["env"], given: Given, words: readonly string[]): ExecRequest {
   return {
     words,
     shell: given.line === undefined ? undefined : shellName(given.with ?? "auto"),
@@ -128,7 +114,8 @@ function shellName(text: string): ShellName {
   throw new SockError("usage", `--with: ${JSON.stringify(text)} is not known`, `one of ${SHELLS.join(", ")}`);
 }
 
-function environment(env: Context["env"], pairs: readonly string[]): Record<string, string> {
+/** What a command gets to know of this side's environment, and what is set by name. Throws `usage`. */
+export function environment(env: Context["env"], pairs: readonly string[]): Record<string, string> {
   const all: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && PASSED.test(name)) all[name] = value;
@@ -139,20 +126,6 @@ function environment(env: Context["env"], pairs: readonly string[]): Record<stri
     all[match[1] ?? ""] = match[2] ?? "";
   }
   return all;
-}
-
-/** The command gets our signals; a second SIGINT ends it, whatever it does with the first. A third of any kind ends us. */
-function passOn(run: RunningExec): (name: CaughtSignal) => boolean {
-  let signals = 0;
-  let interrupts = 0;
-  return (name) => {
-    signals += 1;
-    if (name === "SIGINT") interrupts += 1;
-    // the line may be dead, or nobody read what is written here
-    if (signals > 2) return false;
-    run.signal(name === "SIGINT" && interrupts > 1 ? "SIGKILL" : name);
-    return true;
-  };
 }
 
 function told({ json, ui }: Context, { status, signal, out, err, held_open: heldOpen, over }: Exit): number {
