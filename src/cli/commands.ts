@@ -12,6 +12,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["get", () => import("./get.ts")],
   ["ls", () => import("./ls.ts")],
   ["shell", () => import("./shell.ts")],
+  ["open", () => import("./open.ts")],
   ["echo", () => import("./echo.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],

@@ -3,7 +3,7 @@ import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
 import { get } from "../client/get.ts";
 import { Pace } from "../client/put.ts";
-import { getStream, type Streamed } from "../client/get-stream.ts";
+import { getStream, type Streamed, type StreamOptions } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import type { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
@@ -12,6 +12,7 @@ import { BlockPool } from "../files/blocks.ts";
 import { type Segments, showPath, splitBytes } from "../files/names.ts";
 import { globParts, hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
+import { isTerminal } from "./output.ts";
 import { receiptOf } from "./receipt.ts";
 import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
@@ -70,7 +71,9 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
     const [only, second] = await expanded(connections, remotes, undefined);
     if (only === undefined || second !== undefined)
       throw new SockError("usage", "only one file fits on stdout");
-    await toStdout(context, connections, only, algorithm, given.compress);
+    const { compress } = given;
+    const write = async (bytes: Uint8Array): Promise<void> => context.ui.lentData(bytes);
+    await toStdout(context, connections, only, { digest: algorithm, compress, write });
     return;
   }
   const dry = given["dry-run"];
@@ -161,12 +164,22 @@ function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boole
   );
 }
 
+/** What a path or a pattern means, one file after another, to where `write` puts it. */
+export async function filesToStdout(
+  context: Context,
+  { remotes, connections }: Pick<GetJob, "remotes" | "connections">,
+  write: StreamOptions["write"],
+): Promise<void> {
+  for (const one of await expanded(connections, remotes, undefined)) {
+    await toStdout(context, connections, one, { digest: "sha256", compress: "auto", write });
+  }
+}
+
 async function toStdout(
   context: Context,
   connections: Connections,
   { host, path }: Wanted,
-  digest: "sha256" | "xxh3-64k",
-  compress: "auto" | "always" | "never",
+  options: Pick<StreamOptions, "digest" | "compress" | "write">,
 ): Promise<void> {
   const started = performance.now();
   const shown = shownPath(path);
@@ -175,11 +188,10 @@ async function toStdout(
   try {
     const fetch = async (session: Session): Promise<Streamed> =>
       getStream(session, wirePathOf(path), {
-        digest,
-        compress,
-        write: (bytes) => context.ui.lentData(bytes),
+        ...options,
         onBegin: (length) => {
-          progress = new TransferProgress(context.ui, length);
+          // beside what is read there it would only be in the way
+          if (!isTerminal(1)) progress = new TransferProgress(context.ui, length);
         },
         onBytes: (bytes) => {
           progress?.update(bytes - before, escapeForDisplay(shown), 0);

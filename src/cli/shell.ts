@@ -1,7 +1,7 @@
 import { type ExecRequest, type Exit, SHELLS, type ShellName } from "../client/exec.ts";
 import { resolveHost } from "../client/hosts.ts";
-import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
+import { hostOf } from "./host-word.ts";
 import { runRemote } from "./remote-command.ts";
 import { ownConnections } from "./session-options.ts";
 import { signalStatus } from "./signal-status.ts";
@@ -59,7 +59,7 @@ export default defineVerb({
     if (given.line !== undefined && given.words !== undefined) {
       throw new SockError("usage", "a command after -- and a line by -c exclude each other");
     }
-    const host = resolveHost(hostName(given.host), context.env);
+    const host = resolveHost(hostOf(given.host, "sock shell HOST -- CMD"), context.env);
     if (words === undefined) {
       const { runTerminal, showTerminals } = await import("./terminal.ts");
       if (given.list) return showTerminals(context, host);
@@ -86,14 +86,6 @@ export default defineVerb({
     return told(context, exit);
   },
 });
-
-function hostName(word: string | undefined): string | undefined {
-  if (word === undefined) return undefined;
-  const target = splitTarget(word);
-  if (target.kind === "word") return target.word;
-  if (target.kind === "remote" && target.path === "") return target.host;
-  throw new SockError("usage", `${JSON.stringify(word)} is no host`, "sock shell HOST -- CMD");
-}
 
 type Given = Args<typeof args>;
 
