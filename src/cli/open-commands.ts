@@ -191,6 +191,6 @@ async function runLine(context: Context, state: OpenState, line: string): Promis
   if (status === 0 && !over) return;
   throw new SockError(
     "failed",
-    signal === null ? `it ended with status ${status ?? 0}` : `${signal} ended it`,
+    signal === null ? `run: it ended with status ${status ?? 0}` : `run: ${signal} ended it`,
   );
 }
