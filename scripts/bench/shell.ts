@@ -9,7 +9,7 @@ import { machine, median, run, scratch, SOCK, sockServer, sshServer, timed } fro
 const COLD_RUNS = 21;
 const STREAM_RUNS = Number(process.argv[2] ?? 5);
 const STREAM_BYTES = 1024 ** 3;
-const AT_ONCE = 200;
+const AT_ONCE = Number(process.argv[3] ?? 200);
 const KEYS = 300;
 
 using folder = scratch();

@@ -1,10 +1,11 @@
 /** One file descriptor that is written in order, never blocks the event loop, and can be drained before the exit. */
-import { fstatSync, write } from "node:fs";
+import { fstatSync, writev } from "node:fs";
 
 /** Bytes that may wait before a writer of data is held back, and above which messages are dropped. */
 const HIGH_WATER = 1024 * 1024;
-/** Pieces up to this are written together, bytes. */
-const TOGETHER = 64 * 1024;
+/** Pieces up to this are written together, bytes, and this many of them. */
+const TOGETHER = 512 * 1024;
+const MOST_TOGETHER = 64;
 /** Pause before the next try where someone else made the descriptor non-blocking and it is full, ms. */
 const FULL_PAUSE_MS = 5;
 
@@ -17,7 +18,7 @@ export class Output {
   /** The first error of a write; nothing is written after it. */
   failure: NodeJS.ErrnoException | undefined;
   onFailure: ((failure: NodeJS.ErrnoException) => void) | undefined;
-  #queue: Uint8Array[] = [];
+  #queue: Piece[] = [];
   #waiting = 0;
   #busy = false;
   #dropped = 0;
@@ -39,6 +40,15 @@ export class Output {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /** The same for memory that somebody else wants back: resolves when these bytes are written; calls keep their order. */
+  async lent(bytes: Uint8Array): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    if (bytes.length === 0) return;
+    await new Promise<void>((resolve) => this.#push(bytes, resolve));
+    // oxlint-disable-next-line typescript/no-unnecessary-condition -- it may have come meanwhile
+    if (this.failure !== undefined) throw this.failure;
+  }
+
   /** A message that may be lost: where the reader stands still, whole lines are dropped and counted instead of kept. */
   message(text: string): void {
     if (this.#waiting >= HIGH_WATER) {
@@ -56,46 +66,65 @@ export class Output {
     await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
 
-  #push(bytes: Uint8Array): void {
-    if (this.failure !== undefined || bytes.length === 0) return;
-    this.#queue.push(bytes);
+  #push(bytes: Uint8Array, done?: () => void): void {
+    if (this.failure !== undefined || bytes.length === 0) {
+      done?.();
+      return;
+    }
+    this.#queue.push({ bytes, done });
     this.#waiting += bytes.length;
     if (!this.#busy) this.#next();
   }
 
   #next(): void {
-    const bytes = this.#take();
-    this.#busy = bytes !== undefined;
-    if (bytes === undefined) return this.#settle();
-    write(this.fd, bytes, 0, bytes.length, null, (error, written) => {
+    const pieces = this.#take();
+    this.#busy = pieces.length > 0;
+    if (!this.#busy) return this.#settle();
+    const vector = pieces.map(({ bytes }) => bytes);
+    writev(this.fd, vector, (error, written) => {
       if (error?.code === "EAGAIN") {
-        this.#queue.unshift(bytes);
+        this.#queue.unshift(...pieces);
         setTimeout(() => this.#next(), FULL_PAUSE_MS);
         return;
       }
-      if (error !== null) return this.#fail(error);
-      this.#waiting -= written;
-      if (written < bytes.length) this.#queue.unshift(bytes.subarray(written));
+      if (error !== null) {
+        this.#queue.unshift(...pieces);
+        return this.#fail(error);
+      }
+      this.#written(pieces, written);
       this.#next();
     });
   }
 
-  /** What is to be written next: a crowd of short lines in one piece, each for itself would cost a call. */
-  #take(): Uint8Array | undefined {
+  /** The first `count` bytes of the pieces are written; the rest is the next to be. */
+  #written(pieces: readonly Piece[], count: number): void {
+    this.#waiting -= count;
+    let left = count;
+    for (const [index, { bytes, done }] of pieces.entries()) {
+      if (left < bytes.length) {
+        this.#queue.unshift({ bytes: bytes.subarray(left), done }, ...pieces.slice(index + 1));
+        return;
+      }
+      left -= bytes.length;
+      done?.();
+    }
+  }
+
+  /** What is written next: a crowd of short lines together, each for itself would cost a call. */
+  #take(): Piece[] {
     let bytes = 0;
     let count = 0;
     for (const piece of this.#queue) {
-      bytes += piece.length;
-      if (count > 0 && bytes > TOGETHER) break;
+      bytes += piece.bytes.length;
+      if (count > 0 && (bytes > TOGETHER || count === MOST_TOGETHER)) break;
       count += 1;
     }
-    const [first, ...others] = this.#queue.splice(0, count);
-    return first === undefined || others.length === 0 ? first : Buffer.concat([first, ...others]);
+    return this.#queue.splice(0, count);
   }
 
   #fail(error: NodeJS.ErrnoException): void {
     this.failure = error;
-    this.#queue = [];
+    for (const { done } of this.#queue.splice(0)) done?.();
     this.#waiting = 0;
     this.#busy = false;
     this.#settle();
@@ -107,6 +136,12 @@ export class Output {
     this.#drained = [];
     for (const resolve of drained) resolve();
   }
+}
+
+interface Piece {
+  readonly bytes: Uint8Array;
+  /** Called when all of it is written, or nothing is written any more. */
+  readonly done: (() => void) | undefined;
 }
 
 /** stdout and stderr; one object for both where they are the same terminal, pipe or file, so that lines keep their order. */

@@ -1,8 +1,11 @@
 /** This side's terminal in raw mode, and back, whatever happens. */
-import { writeSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import type { Output } from "./output.ts";
 
 export class RawTerminal {
   readonly #stdin = process.stdin;
+  /** The terminal once more, never blocking; undefined where it can't be opened a second time. */
+  readonly #direct = openDirect();
   #raw = false;
   #noticed = false;
   #onSize: (() => void) | undefined;
@@ -13,19 +16,24 @@ export class RawTerminal {
     return { cols: columns || 80, rows: rows || 24 };
   }
 
-  /** Keys come to `take`, one piece after another; `resized` hears of each new size. */
+  /** Keys come to `take`, and wait where it says so; `resized` hears of each new size. */
   begin(
-    take: (bytes: Uint8Array) => Promise<void>,
+    take: (bytes: Uint8Array) => Promise<void> | undefined,
     resized: (size: { cols: number; rows: number }) => void,
   ): void {
     process.on("exit", this.#restore);
     this.#setRaw(true);
+    let waiting = 0;
     this.#stdin.on("data", (bytes: Uint8Array) => {
+      const taken = take(bytes);
+      if (taken === undefined) return;
+      waiting += 1;
       this.#stdin.pause();
-      take(bytes).then(
-        () => this.#stdin.resume(),
-        () => undefined,
-      );
+      const goOn = (): void => {
+        waiting -= 1;
+        if (waiting === 0) this.#stdin.resume();
+      };
+      taken.then(goOn, goOn);
     });
     this.#onSize = () => resized(this.size());
     process.on("SIGWINCH", this.#onSize);
@@ -36,6 +44,7 @@ export class RawTerminal {
     this.#stdin.pause();
     this.#setRaw(false);
     process.off("exit", this.#restore);
+    if (this.#direct !== undefined) closeSync(this.#direct);
     if (this.#onSize !== undefined) process.off("SIGWINCH", this.#onSize);
   }
 
@@ -47,6 +56,19 @@ export class RawTerminal {
       this.#onSize?.();
     });
     process.kill(process.pid, "SIGSTOP");
+  }
+
+  /** To the screen: at once where the terminal takes it, for an echo that waits is felt; else in its turn by `output`. */
+  async write(bytes: Uint8Array, output: Output): Promise<void> {
+    let at = 0;
+    if (this.#direct !== undefined && output.idle) {
+      try {
+        at = writeSync(this.#direct, bytes);
+      } catch {
+        // it is full
+      }
+    }
+    if (at < bytes.length) await output.lent(bytes.subarray(at));
   }
 
   print(text: string): void {
@@ -65,5 +87,15 @@ export class RawTerminal {
     if (raw === this.#raw) return;
     this.#raw = raw;
     this.#stdin.setRawMode(raw);
+  }
+}
+
+function openDirect(): number | undefined {
+  if (process.platform !== "linux") return undefined;
+  const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+  try {
+    return openSync("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY);
+  } catch {
+    return undefined;
   }
 }

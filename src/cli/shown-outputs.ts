@@ -61,12 +61,8 @@ export class ShownOutputs {
 }
 
 function toOutput(choice: TextChoice, output: Output): Shown {
-  const write = async (bytes: Uint8Array): Promise<void> => {
-    await output.write(bytes);
-    // the memory is the connection's
-    await output.drain();
-    if (output.failure !== undefined) throw output.failure;
-  };
+  // the memory is the connection's
+  const write = async (bytes: Uint8Array): Promise<void> => output.lent(bytes);
   if (choice.decoding.kind === "raw") return { push: write, end: async () => undefined };
   return new TextOutput(choice, write);
 }

@@ -55,10 +55,7 @@ export async function runTerminal(context: Context, host: Target, request: Termi
         const hello = platform === "win32" ? "utf-8" : encoding;
         const choice = textChoice(context, request.text, host, { terminal: true, hello });
         if (choice.send !== "utf-8") typed = textEncoding(choice.send);
-        text = new TextOutput(choice, async (bytes) => {
-          await ui.stdout.write(bytes);
-          await ui.stdout.drain();
-        });
+        text = new TextOutput(choice, async (bytes) => raw.write(bytes, ui.stdout));
       }
       return session;
     },
@@ -79,11 +76,13 @@ export async function runTerminal(context: Context, host: Target, request: Termi
     return true;
   });
   const keys = new Keys();
-  const take = async (bytes: Uint8Array): Promise<void> => {
+  const take = (bytes: Uint8Array): Promise<void> | undefined => {
+    let room: Promise<void> | undefined;
     for (const part of keys.feed(bytes)) {
       if (typeof part === "string") escape(part, remote, raw);
-      else await remote.input(typed?.push(part) ?? part);
+      else room = remote.input(typed?.push(part) ?? part);
     }
+    return room;
   };
   raw.begin(take, (size) => remote.resize(size.cols, size.rows));
   let over: Over;

@@ -52,9 +52,7 @@ export class Ui {
 
   /** The same for memory that somebody else wants back: resolves when nothing of it waits to be written any more. */
   async lentData(bytes: Uint8Array): Promise<void> {
-    await this.data(bytes);
-    await this.stdout.drain();
-    if (this.stdout.failure !== undefined) throw this.stdout.failure;
+    await this.stdout.lent(bytes);
   }
 
   /** Lines of a report that was asked for (a table, a list), to stdout. A failed write shows at the end of the run. */

@@ -21,7 +21,7 @@ export interface ExecRequest {
 export interface ExecOptions {
   /** Its stdin; undefined for an empty one. */
   readonly input: AsyncIterable<Uint8Array> | undefined;
-  /** Takes a piece of an output; `release` gives its memory back. Until it resolves the piece counts against the credit. */
+  /** Takes a piece of an output, in the order of the calls; until it resolves the piece counts against the credit. */
   output(stream: "out" | "err", bytes: Uint8Array): Promise<void>;
   /** It runs: from now on `signal` may be called. */
   onBegun?(run: RunningExec): void;
@@ -128,19 +128,20 @@ class Conversation {
       throw new SockError("protocol", "the server sent more than there is credit for");
     }
     this.#arrived[stream] += bytes.length;
-    this.#writing = this.#written(this.#writing, stream, bytes, release);
+    this.#writing = this.#written(this.#writing, this.#options.output(stream, bytes), stream, bytes, release);
   }
 
   async #written(
     before: Promise<void>,
+    writing: Promise<void>,
     stream: "out" | "err",
     bytes: Uint8Array,
     release: (() => void) | undefined,
   ): Promise<void> {
-    await before;
-    if (this.#failed) return;
     try {
-      await this.#options.output(stream, bytes);
+      await writing;
+      await before;
+      if (this.#failed) return;
       this.#consumed[stream].used(bytes.length);
       release?.();
     } catch (thrown) {

@@ -52,6 +52,9 @@ export class RemoteTerminal {
   #keysFrom = 0;
   #keysBytes = 0;
   #room: (() => void) | undefined;
+  /** Input that waits for room. */
+  #feeding: Promise<void> | undefined;
+  #feeds = 0;
   #left: "end" | "stay" | undefined;
   #writing: Promise<void> = Promise.resolve();
   #wake: (() => void) | undefined;
@@ -101,21 +104,39 @@ export class RemoteTerminal {
     }
   }
 
-  /** Keys for it; resolves when there is room for more. */
-  async input(bytes: Uint8Array): Promise<void> {
+  /** Keys for it, in the order of the calls. Something to wait for where there is no room for more, else undefined. */
+  input(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#feeding === undefined && this.#keysBytes + bytes.length <= TERMINAL_UNACKED) {
+      this.#key(bytes);
+      return undefined;
+    }
+    this.#feeds += 1;
+    this.#feeding = this.#feed(this.#feeding, bytes);
+    return this.#feeding;
+  }
+
+  async #feed(before: Promise<void> | undefined, bytes: Uint8Array): Promise<void> {
+    await before;
     for (let from = 0; from < bytes.length;) {
       while (this.#keysBytes >= TERMINAL_UNACKED) {
         await new Promise<void>((resolve) => {
           this.#room = resolve;
         });
       }
-      const piece = bytes.slice(from, from + TERMINAL_UNACKED - this.#keysBytes);
-      const at = this.#keysFrom + this.#keysBytes;
-      this.#keys.push(piece);
-      this.#keysBytes += piece.length;
+      const piece = bytes.subarray(from, from + TERMINAL_UNACKED - this.#keysBytes);
       from += piece.length;
-      this.#send(at, piece);
+      this.#key(piece);
     }
+    this.#feeds -= 1;
+    if (this.#feeds === 0) this.#feeding = undefined;
+  }
+
+  #key(bytes: Uint8Array): void {
+    const piece = bytes.slice();
+    const at = this.#keysFrom + this.#keysBytes;
+    this.#keys.push(piece);
+    this.#keysBytes += piece.length;
+    this.#send(at, piece);
   }
 
   resize(cols: number, rows: number): void {

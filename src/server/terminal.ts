@@ -53,6 +53,9 @@ function found(session: Session, { id, name }: Attach): RemoteTerminal {
   return terminal;
 }
 
+/** Input that was taken is told of this often at most, ms. */
+const ACK_MS = 20;
+
 class Viewing implements Viewer {
   readonly #session: Session;
   readonly #terminal: RemoteTerminal;
@@ -63,6 +66,8 @@ class Viewing implements Viewer {
   #redraws: boolean;
   #sending = false;
   #replaced = false;
+  #toAck = 0;
+  #acking: ReturnType<typeof setTimeout> | undefined;
   #over = Promise.withResolvers<string>();
 
   constructor(session: Session, terminal: RemoteTerminal, request: OpenTerminal | Attach) {
@@ -103,6 +108,7 @@ class Viewing implements Viewer {
       }
       return outcome;
     } finally {
+      clearTimeout(this.#acking);
       terminal.detach(this);
     }
   }
@@ -113,8 +119,13 @@ class Viewing implements Viewer {
     this.#send().catch((thrown: unknown) => this.#over.resolve(asSockError(thrown).code));
   }
 
+  /** Told of after a moment: an echo is not to wait behind it. */
   taken(at: number): void {
-    this.#session.channel.send({ type: "ack", at });
+    this.#toAck = at;
+    this.#acking ??= setTimeout(() => {
+      this.#acking = undefined;
+      this.#session.channel.send({ type: "ack", at: this.#toAck });
+    }, ACK_MS);
   }
 
   replaced(): void {

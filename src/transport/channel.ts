@@ -10,8 +10,8 @@ const PAUSE_BYTES = 4 * 1024 * 1024;
 const RESUME_BYTES = 1024 * 1024;
 /** What a queued frame without a body is counted as, bytes. */
 const FRAME_OVERHEAD_BYTES = 256;
-/** Bodies up to this are sent in one piece with their header; copying them costs less than a TLS record, bytes. */
-const JOIN_BYTES = 64 * 1024;
+/** Bodies up to this are sent in one piece with their header; copying more costs more than a TLS record of its own, bytes. */
+const JOIN_BYTES = 16 * 1024;
 /** Small frames are gathered up to this, bytes: a write for each would cost more than all else. */
 const BATCH_BYTES = 128 * 1024;
 /** So many headers together are worth packing on any line. */
