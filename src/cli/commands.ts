@@ -13,6 +13,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["ls", () => import("./ls.ts")],
   ["shell", () => import("./shell.ts")],
   ["open", () => import("./open.ts")],
+  ["chat", () => import("./chat.ts")],
   ["echo", () => import("./echo.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],

@@ -41,6 +41,12 @@ import {
   type Source,
 } from "./file-messages.ts";
 import {
+  type ChatRequest,
+  chatRequestReaders,
+  type ChatResponse,
+  chatResponseReaders,
+} from "./chat-messages.ts";
+import {
   type ExecRequest,
   execRequestReaders,
   type ExecResponse,
@@ -106,7 +112,7 @@ export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
 export type ClientMessage =
-  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest;
+  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest | ChatRequest;
 export type ServerMessage =
   | Common
   | ServerHello
@@ -118,7 +124,8 @@ export type ServerMessage =
   | Item
   | Closing
   | ExecResponse
-  | TerminalResponse;
+  | TerminalResponse
+  | ChatResponse;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -142,6 +149,7 @@ const client: Readers<ClientMessage> = {
   ls: readLs,
   ...execRequestReaders,
   ...terminalRequestReaders,
+  ...chatRequestReaders,
 };
 
 const server: Readers<ServerMessage> = {
@@ -170,6 +178,7 @@ const server: Readers<ServerMessage> = {
   item: readItem,
   ...execResponseReaders,
   ...terminalResponseReaders,
+  ...chatResponseReaders,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

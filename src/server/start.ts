@@ -18,6 +18,7 @@ import { Server } from "./serve.ts";
 import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
 import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
+import { Room } from "./room.ts";
 import { sweepShares } from "./sweep.ts";
 import { Terminals } from "./terminals.ts";
 import { removeStaleSockets } from "./unix-socket.ts";
@@ -103,6 +104,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       claims: new Claims(),
       rails,
       terminals,
+      room: new Room(),
       loginShell: options.loginShell,
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,

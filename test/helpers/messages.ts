@@ -101,6 +101,9 @@ export const clientSamples: readonly ClientMessage[] = [
   { type: "resize", cols: 80, rows: 24 },
   { type: "leave", end: true },
   { type: "terminals" },
+  { type: "chat", name: "kai" },
+  { type: "chat", name: null },
+  { type: "say", seq: 1, text: "hello" },
 ];
 
 export const serverSamples: readonly ServerMessage[] = [
@@ -139,5 +142,11 @@ export const serverSamples: readonly ServerMessage[] = [
   { type: "listed", count: 1 },
   { type: "over", at: 9, status: 0, signal: null, reason: "ended" },
   { type: "over", at: 9, status: null, signal: "SIGHUP", reason: "ended" },
+  { type: "room", name: "kai", people: [{ name: "eva", key: "eva-laptop" }] },
+  { type: "room", name: "kai", people: [] },
+  { type: "said", from: "eva", text: "hello" },
+  { type: "heard", seq: 1, people: 1 },
+  { type: "came", name: "eva", key: "eva-laptop" },
+  { type: "left", name: "eva" },
   { type: "closing", reason: "told to stop" },
 ];

@@ -48,6 +48,8 @@ const client: Record<ClientMessage["type"], true> = {
   resize: true,
   leave: true,
   terminals: true,
+  chat: true,
+  say: true,
 };
 const server: Record<ServerMessage["type"], true> = {
   hello: true,
@@ -83,6 +85,11 @@ const server: Record<ServerMessage["type"], true> = {
   terminal_item: true,
   listed: true,
   over: true,
+  room: true,
+  said: true,
+  heard: true,
+  came: true,
+  left: true,
   closing: true,
 };
 
