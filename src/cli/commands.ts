@@ -13,6 +13,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["ls", () => import("./ls.ts")],
   ["shell", () => import("./shell.ts")],
   ["echo", () => import("./echo.ts")],
+  ["plain", () => import("./plain.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],
   ["revoke", () => import("./revoke.ts")],
