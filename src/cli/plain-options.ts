@@ -17,6 +17,15 @@ export const DIALECT_ARGS = {
   ...TRACE_ARGS,
 } as const;
 
+export const QUIET_ARGS = {
+  "quiet-for": {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "a plain answer without an end is over when nothing more comes for this long (200ms)",
+  },
+} as const;
+
 export interface DialectGiven {
   readonly dialect: string | undefined;
   readonly trace: boolean;

@@ -1,4 +1,4 @@
-import { SockError } from "../errors.ts";
+import { SockError, STATUS } from "../errors.ts";
 import { Root } from "../files/root.ts";
 import { parseImpairment } from "../measure/impairment.ts";
 import { formatPlain, isLocal, parsePlainUrl, type PlainAddress, portOf } from "../plain/address.ts";
@@ -148,6 +148,8 @@ export default defineVerb({
       }
       announce(context, given, servers, seed);
       await stopped(context.signal);
+      // being told to stop is how it ends
+      return STATUS.done;
     } finally {
       room?.close();
       for (const server of servers) server.stop();

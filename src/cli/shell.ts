@@ -3,6 +3,7 @@ import { resolveHost } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
+import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { sessionOptions } from "./session-options.ts";
 import { ShownOutputs } from "./shown-outputs.ts";
 import type { CaughtSignal } from "./signals.ts";
@@ -27,6 +28,8 @@ const args = {
   list: { type: "boolean", description: "the terminals that wait there" },
   ...TEXT_ARGS,
   detach: { type: "boolean", description: "it goes on when this end is gone" },
+  ...DIALECT_ARGS,
+  ...QUIET_ARGS,
   "max-output": {
     type: "string",
     kind: "bytes",
@@ -39,12 +42,21 @@ export default defineVerb({
   meta: {
     name: "shell",
     summary: "a terminal on a server, or a command with its streams and its status",
-    usage: ["shell [HOST]", "shell [HOST] -- CMD ARG...", "shell [HOST] -c LINE"],
+    usage: [
+      "shell [HOST]",
+      "shell [HOST] -- CMD ARG...",
+      "shell [HOST] -c LINE",
+      "shell ADDR [--dialect NAME] [-c LINE]",
+    ],
     examples: [
       { line: "sock shell web1", does: "a terminal; it goes on when the connection breaks" },
       { line: "sock shell web1 --attach", does: "goes on with one that was left there" },
       { line: "sock shell web1 -- systemctl restart app", does: "runs it, without a shell in between" },
       { line: "sock shell web1 -c 'df -h | tail -1'", does: "a line for the shell there" },
+      {
+        line: "sock shell tcp://10.0.0.9:8080 --dialect exec-length --encoding gbk -c dir",
+        does: "a server that speaks no sock, and prints GBK; without -c each line of stdin is a command",
+      },
       { line: "pg_dump app | sock shell web1 -- psql app", does: "stdin goes along" },
     ],
     more: [
@@ -60,6 +72,11 @@ export default defineVerb({
     const words = given.line === undefined ? given.words : [given.line];
     if (given.line !== undefined && given.words !== undefined) {
       throw new SockError("usage", "a command after -- and a line by -c exclude each other");
+    }
+    const url = plainPeer(given.host, given);
+    if (url !== undefined) {
+      const { plainShell } = await import("./plain-shell.ts");
+      return plainShell(context, url, given);
     }
     const host = resolveHost(hostName(given.host), context.env);
     if (words === undefined) {

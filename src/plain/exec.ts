@@ -28,8 +28,9 @@ export const exec: CommandDialect = {
       const piece = await peer.readWithin(begun ? pauseMs : Math.max(pauseMs, ANSWER_BEGIN_MS));
       if (piece === undefined) return;
       if (piece === QUIET) {
-        if (!begun)
-          warn("nothing came: the command wrote nothing, or takes longer, which this dialect can't say");
+        if (!begun) {
+          options.warn("nothing came: it wrote nothing, or takes longer; this dialect can't say which");
+        }
         return;
       }
       begun = true;
