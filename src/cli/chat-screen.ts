@@ -1,6 +1,7 @@
 /** What is said in a chat, as it is shown and as it is typed: at a terminal, through pipes, or as events. */
 import { SockError } from "../errors.ts";
 import { decodeText } from "../text/decoder.ts";
+import type { Decoding } from "../text/encoding.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { ChatEditor } from "./chat-editor.ts";
 import { lines } from "./lines.ts";
@@ -10,18 +11,24 @@ import type { Context } from "./verb.ts";
 export class ChatScreen {
   readonly #context: Context;
   readonly #editor: ChatEditor | undefined;
+  readonly #decoding: Decoding;
   readonly #over = new AbortController();
 
-  private constructor(context: Context, editor: ChatEditor | undefined) {
+  private constructor(context: Context, decoding: Decoding, editor: ChatEditor | undefined) {
     this.#context = context;
+    this.#decoding = decoding;
     this.#editor = editor;
     context.signal.addEventListener("abort", () => this.close(), { once: true });
   }
 
-  /** A person's where both ends of it are a terminal. */
-  static async open(context: Context): Promise<ChatScreen> {
+  /** A person's where both ends of it are a terminal; `decoding` is for a pipe. */
+  static async open(context: Context, decoding: Decoding): Promise<ChatScreen> {
     const isPerson = !context.json.enabled && isTerminal(0) && isTerminal(2);
-    return new ChatScreen(context, isPerson ? await ChatEditor.open("> ") : undefined);
+    return new ChatScreen(context, decoding, isPerson ? await ChatEditor.open("> ") : undefined);
+  }
+
+  get isPerson(): boolean {
+    return this.#editor !== undefined;
   }
 
   /** Ours, before what is typed. */
@@ -30,9 +37,13 @@ export class ChatScreen {
   }
 
   /** Somebody's words; line ends in them begin a new one, which is theirs too. */
-  said(from: string, text: string): void {
+  async said(from: string, text: string): Promise<void> {
     this.#context.json.emit({ type: "said", from, text });
-    if (this.#context.json.enabled) return;
+    if (!this.#context.json.enabled) this.#show(from, text);
+    await this.#context.ui.drain();
+  }
+
+  #show(from: string, text: string): void {
     const who = escapeForDisplay(from);
     const own = text.replace(/\r?\n$/, "").split(/\r?\n/);
     const shown = own.map((line) => `${who}: ${escapeForDisplay(line)}`).join("\n");
@@ -54,10 +65,8 @@ export class ChatScreen {
       if (this.#editor.interrupted) throw new SockError("interrupted", "interrupted");
       return;
     }
-    // a pipe's bytes are what they are: text, in one of two encodings
-    const decoding = { kind: "text", encoding: "utf-8", stated: false } as const;
     for await (const { bytes } of lines(Bun.stdin.stream(), this.#over.signal)) {
-      yield decodeText(bytes, decoding).replace(/\r$/, "");
+      yield decodeText(bytes, this.#decoding).replace(/\r$/, "");
     }
   }
 

@@ -1,15 +1,16 @@
 import { userInfo } from "node:os";
 import { Chat, type Person } from "../client/chat.ts";
-import { resolveHost } from "../client/hosts.ts";
+import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { SockError } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { ChatScreen } from "./chat-screen.ts";
 import { hostOf } from "./host-word.ts";
+import { DIALECT_ARGS, plainPeer } from "./plain-options.ts";
 import { sessionOptions } from "./session-options.ts";
 import { retryOptions } from "./transfer.ts";
-import { TEXT_ARGS } from "./text-options.ts";
-import { defineVerb } from "./verb.ts";
+import { TEXT_ARGS, textChoice } from "./text-options.ts";
+import { type Context, defineVerb } from "./verb.ts";
 
 const args = {
   host: {
@@ -23,14 +24,14 @@ const args = {
     valueHint: "URL",
     description: "wait for a plain peer at tcp://HOST:PORT or unix:PATH",
   },
-  dialect: { type: "string", valueHint: "NAME", description: "of a plain peer: chat" },
   retry: {
     type: "string",
     kind: "duration",
     valueHint: "DUR",
     description: "go on trying this long when the connection breaks (2m); 0s: not at all",
   },
-  ...TEXT_ARGS,
+  ...DIALECT_ARGS,
+  encoding: TEXT_ARGS.encoding,
 } as const;
 
 export default defineVerb({
@@ -50,61 +51,75 @@ export default defineVerb({
   },
   args,
   async run(context, given) {
-    const isUrl = given.host !== undefined && /^(tcp|udp|unix):/i.test(given.host);
-    if (given.dialect !== undefined && given.dialect !== "chat") {
-      throw new SockError("usage", `--dialect: ${JSON.stringify(given.dialect)} is no chat`, "chat");
+    if (given.listen !== undefined && given.host !== undefined) {
+      throw new SockError("usage", "--listen waits for whoever comes: a host is one too many");
     }
-    if (given.listen !== undefined || isUrl) {
-      const { plainChat } = await import("./chat-plain.ts");
-      return plainChat(context, given);
+    const url = plainPeer(given.listen ?? given.host, given);
+    if (given.listen !== undefined && url === undefined) {
+      throw new SockError("usage", "--listen needs an address", "tcp://HOST:PORT or unix:PATH");
     }
-    const host = resolveHost(hostOf(given.host, "sock chat HOST"), context.env);
-    const screen = await ChatScreen.open(context);
-    const counts = { sent: 0, received: 0 };
-    const chat = new Chat({
-      ...retryOptions(context, given.retry),
-      onRetry: (error) => screen.notice(`* ${error.message}; trying again`),
-      name: given.name ?? ownName(),
-      open: async () => Session.open(host, sessionOptions(context)),
-      onRoom: (name, people) => {
-        context.json.emit({ type: "room", name, people });
-        screen.name(name);
-        const others = people.map(shown).join(", ");
-        screen.notice(`* at ${host.name} as ${escapeForDisplay(name)}; ${others || "nobody else"} is here`);
-      },
-      onSaid: (from, text) => {
-        counts.received += 1;
-        screen.said(from, text);
-      },
-      onCame: (person) => {
-        context.json.emit({ type: "came", ...person });
-        screen.notice(`* ${shown(person)} came`);
-      },
-      onLeft: (name) => {
-        context.json.emit({ type: "left", name });
-        screen.notice(`* ${escapeForDisplay(name)} left`);
-      },
-      onHeard: (people) => {
-        counts.sent += 1;
-        if (people === 0) screen.notice("* nobody is here to hear it");
-      },
-    });
-    const say = async (): Promise<void> => {
-      for await (const line of screen.typed()) {
-        if (line !== "") await chat.say(line);
-      }
-      chat.leave();
-    };
-    const saying = say();
-    try {
-      // who is interrupted does not wait for the others
-      await Promise.race([chat.run(), rejected(saying)]);
-    } finally {
-      screen.close();
-      context.json.result({ host: host.name, ...counts });
-    }
+    const host =
+      url === undefined ? resolveHost(hostOf(given.host, "sock chat HOST"), context.env) : undefined;
+    const text = textChoice(context, { ...given, "out-encoding": undefined }, host ?? {}, { terminal: true });
+    const screen = await ChatScreen.open(context, text.decoding);
+    if (host !== undefined) return talkThere(context, host, screen, given);
+    if (url === undefined) return;
+    const { talkAt, talkTo } = await import("./plain-talk.ts");
+    await (given.listen === undefined ? talkTo : talkAt)(context, url, { given, text, screen });
   },
 });
+
+/** In the room of a server. */
+async function talkThere(
+  context: Context,
+  host: Target,
+  screen: ChatScreen,
+  given: { name: string | undefined; retry: number | undefined },
+): Promise<void> {
+  const counts = { sent: 0, received: 0 };
+  const chat = new Chat({
+    ...retryOptions(context, given.retry),
+    onRetry: (error) => screen.notice(`* ${error.message}; trying again`),
+    name: given.name ?? ownName(),
+    open: async () => Session.open(host, sessionOptions(context)),
+    onRoom: (name, people) => {
+      context.json.emit({ type: "room", name, people });
+      screen.name(name);
+      const others = people.map(shown).join(", ");
+      screen.notice(`* at ${host.name} as ${escapeForDisplay(name)}; ${others || "nobody else"} is here`);
+    },
+    onSaid: async (from, text) => {
+      counts.received += 1;
+      await screen.said(from, text);
+    },
+    onCame: (person) => {
+      context.json.emit({ type: "came", ...person });
+      screen.notice(`* ${shown(person)} came`);
+    },
+    onLeft: (name) => {
+      context.json.emit({ type: "left", name });
+      screen.notice(`* ${escapeForDisplay(name)} left`);
+    },
+    onHeard: (people) => {
+      counts.sent += 1;
+      if (people === 0) screen.notice("* nobody is here to hear it");
+    },
+  });
+  const say = async (): Promise<void> => {
+    for await (const line of screen.typed()) {
+      if (line !== "") await chat.say(line);
+    }
+    chat.leave();
+  };
+  const saying = say();
+  try {
+    // who is interrupted does not wait for the others
+    await Promise.race([chat.run(), rejected(saying)]);
+  } finally {
+    screen.close();
+    context.json.result({ host: host.name, ...counts });
+  }
+}
 
 /** Never resolves. */
 async function rejected(work: Promise<void>): Promise<never> {

@@ -15,6 +15,7 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["open", () => import("./open.ts")],
   ["chat", () => import("./chat.ts")],
   ["echo", () => import("./echo.ts")],
+  ["plain", () => import("./plain.ts")],
   ["invite", () => import("./invite.ts")],
   ["clients", () => import("./clients.ts")],
   ["revoke", () => import("./revoke.ts")],

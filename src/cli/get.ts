@@ -13,6 +13,7 @@ import { type Segments, showPath, splitBytes } from "../files/names.ts";
 import { globParts, hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { isTerminal } from "./output.ts";
+import { plainPeer } from "./plain-options.ts";
 import { receiptOf } from "./receipt.ts";
 import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
@@ -32,7 +33,7 @@ export default defineVerb({
   meta: {
     name: "get",
     summary: "fetch files and folders from a server; done means: verified here",
-    usage: ["get HOST:PATH... [DEST]", "get HOST:PATH -"],
+    usage: ["get HOST:PATH... [DEST]", "get HOST:PATH -", "get ADDR[/NAME] [NAME] [DEST] [--dialect NAME]"],
     examples: [
       { line: "sock get web1:logs/app.log", does: "fetches it into this folder" },
       { line: "sock get web1:app.log today.log", does: "fetches it as today.log" },
@@ -45,6 +46,11 @@ export default defineVerb({
   },
   args,
   async run(context, given) {
+    const url = plainPeer(given.files[0], given);
+    if (url !== undefined) {
+      const { plainGet } = await import("./plain-files.ts");
+      return plainGet(context, url, given.files.slice(1), given);
+    }
     const { sources, dest } = split(given.files);
     const remotes = sources.map((word) => {
       const { host, path } = remoteTarget(word);
@@ -94,7 +100,7 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
     for (const group of grouped(wanted)) {
       const { host } = group;
       if (!hosts.includes(host.name)) hosts.push(host.name);
-      const { "on-exists": onExists, verify, sync } = given;
+      const { "on-exists": onExists = "replace", verify, sync } = given;
       let current: string | Uint8Array = "";
       await get(
         () => connections.open(host),

@@ -8,6 +8,7 @@ import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { TransferProgress } from "./transfer-progress.ts";
+import { plainPeer } from "./plain-options.ts";
 import { receiptOf } from "./receipt.ts";
 import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
@@ -47,7 +48,7 @@ export default defineVerb({
   meta: {
     name: "put",
     summary: "send files and folders to a server; done means: verified there",
-    usage: ["put SRC... HOST:[PATH]", "put - HOST:PATH"],
+    usage: ["put SRC... HOST:[PATH]", "put - HOST:PATH", "put SRC... ADDR[/NAME] [--dialect NAME]"],
     examples: [
       { line: "sock put app.tar.gz web1:releases/", does: "sends it into releases/" },
       { line: "sock put a.txt web1:b.txt", does: "sends it as b.txt" },
@@ -70,6 +71,11 @@ export default defineVerb({
         "what goes where? a file and HOST: are needed",
         "sock put FILE HOST:[PATH]",
       );
+    }
+    const url = plainPeer(target, given);
+    if (url !== undefined) {
+      const { plainPut } = await import("./plain-files.ts");
+      return plainPut(context, url, names, given);
     }
     const swapped = names.find((name) => splitTarget(name).kind === "remote" && !existsSync(name));
     if (swapped !== undefined && splitTarget(target).kind !== "remote") {
@@ -97,6 +103,7 @@ export interface PutJob {
 /** Sends the files, tells of them, and throws what failed. */
 export async function putFiles(context: Context, given: Args<typeof args>, job: PutJob): Promise<void> {
   const { names, host, connections } = job;
+  const onExists = given["on-exists"] ?? "replace";
   const remote = job;
   const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
   if (names.includes("-")) checkStdin(names, remote.path);
@@ -106,7 +113,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
   if (sources.length === 1 && only?.error !== undefined) throw only.error;
   const single = sources.length === 1 && only?.kind !== "folder";
   const dry = given["dry-run"];
-  if (given.atomic) checkAtomic(sources, to, given["on-exists"]);
+  if (given.atomic) checkAtomic(sources, to, onExists);
   const algorithm = digestName(given.digest);
   const exclude = await excluderOf(given.exclude);
   const receipt = receiptOf(given);
@@ -126,7 +133,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
       ...retryOptions(context, given.retry),
       keeps: connections.keeps,
       digest: algorithm,
-      onExists: given["on-exists"],
+      onExists,
       verify: given.verify,
       sync: given.sync,
       // what a receipt names was read, not only looked at

@@ -2,6 +2,7 @@ import { type ExecRequest, type Exit, SHELLS, type ShellName } from "../client/e
 import { resolveHost } from "../client/hosts.ts";
 import { SockError } from "../errors.ts";
 import { hostOf } from "./host-word.ts";
+import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { runRemote } from "./remote-command.ts";
 import { ownConnections } from "./session-options.ts";
 import { signalStatus } from "./signal-status.ts";
@@ -25,6 +26,8 @@ const args = {
   list: { type: "boolean", description: "the terminals that wait there" },
   ...TEXT_ARGS,
   detach: { type: "boolean", description: "it goes on when this end is gone" },
+  ...DIALECT_ARGS,
+  ...QUIET_ARGS,
   "max-output": {
     type: "string",
     kind: "bytes",
@@ -37,12 +40,21 @@ export default defineVerb({
   meta: {
     name: "shell",
     summary: "a terminal on a server, or a command with its streams and its status",
-    usage: ["shell [HOST]", "shell [HOST] -- CMD ARG...", "shell [HOST] -c LINE"],
+    usage: [
+      "shell [HOST]",
+      "shell [HOST] -- CMD ARG...",
+      "shell [HOST] -c LINE",
+      "shell ADDR [--dialect NAME] [-c LINE]",
+    ],
     examples: [
       { line: "sock shell web1", does: "a terminal; it goes on when the connection breaks" },
       { line: "sock shell web1 --attach", does: "goes on with one that was left there" },
       { line: "sock shell web1 -- systemctl restart app", does: "runs it, without a shell in between" },
       { line: "sock shell web1 -c 'df -h | tail -1'", does: "a line for the shell there" },
+      {
+        line: "sock shell tcp://10.0.0.9:8080 --dialect exec-length --encoding gbk -c dir",
+        does: "a server that speaks no sock, and prints GBK; without -c each line of stdin is a command",
+      },
       { line: "pg_dump app | sock shell web1 -- psql app", does: "stdin goes along" },
     ],
     more: [
@@ -58,6 +70,11 @@ export default defineVerb({
     const words = given.line === undefined ? given.words : [given.line];
     if (given.line !== undefined && given.words !== undefined) {
       throw new SockError("usage", "a command after -- and a line by -c exclude each other");
+    }
+    const url = plainPeer(given.host, given);
+    if (url !== undefined) {
+      const { plainShell } = await import("./plain-shell.ts");
+      return plainShell(context, url, given);
     }
     const host = resolveHost(hostOf(given.host, "sock shell HOST -- CMD"), context.env);
     if (words === undefined) {

@@ -13,7 +13,8 @@ export interface ChatOptions extends RetryOptions {
   open(): Promise<Session>;
   /** In, by this name; also after each break. */
   onRoom(name: string, people: readonly Person[]): void;
-  onSaid(from: string, text: string): void;
+  /** Until it resolves, nothing more is read. */
+  onSaid(from: string, text: string): Promise<void>;
   onCame(person: Person): void;
   onLeft(name: string): void;
   /** So many others were told a line of ours. */
@@ -104,7 +105,7 @@ export class Chat {
           this.#finishIfDone();
           break;
         case "said":
-          options.onSaid(message.from, message.text);
+          await options.onSaid(message.from, message.text);
           break;
         case "came":
           options.onCame({ name: message.name, key: message.key });

@@ -66,12 +66,12 @@ export class Room {
   }
 
   close(): void {
-    for (const { from } of [...this.#members]) from.close();
+    for (const { from } of this.#members) from.close();
   }
 
   #tell(message: ChatResponse, but?: Member): void {
     // who is put out for being slow leaves meanwhile
-    for (const member of [...this.#members]) if (member !== but) member.from.hear(message);
+    for (const member of this.#members) if (member !== but) member.from.hear(message);
   }
 
   #free(name: string): string {

@@ -21,7 +21,7 @@ import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
 import { Room } from "./room.ts";
 import { sweepShares } from "./sweep.ts";
 import { Terminals } from "./terminals.ts";
-import { removeStaleSockets } from "./unix-socket.ts";
+import { removeStaleSockets } from "../files/unix-socket.ts";
 
 export interface StartOptions {
   /** `DIR`, `NAME=DIR`, `NAME=DIR:ro`; none: this folder, or ./drop where that is too much. */
