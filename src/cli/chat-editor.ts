@@ -44,7 +44,7 @@ export class ChatEditor {
   /** Shows lines, which are safe to show, above the one that is typed. */
   print(text: string): void {
     if (this.#isOver) process.stderr.write(`${text}\n`);
-    else this.#around(() => process.stderr.write(`\r\x1b[K${text}\n`));
+    else this.#around(() => process.stderr.write(`${text}\n`));
   }
 
   /** What is typed, line by line, until Ctrl-D. */
@@ -69,14 +69,13 @@ export class ChatEditor {
     this.#lines.close();
   }
 
-  /** The typed line is taken away, as many rows as it has, and put back with its cursor. */
+  /** The typed line is taken away, as many rows as it has, and drawn again with its cursor. */
   #around(action: () => void): void {
-    const { line, cursor } = this.#lines;
-    this.#lines.write(null, { ctrl: true, name: "e" });
-    this.#lines.write(null, { ctrl: true, name: "u" });
+    const { rows } = this.#lines.getCursorPos();
+    process.stderr.write(`${rows > 0 ? `\x1b[${rows}A` : ""}\r\x1b[J`);
     action();
-    this.#lines.prompt();
-    if (line !== "") this.#lines.write(line);
-    for (let left = line.length - cursor; left > 0; left--) this.#lines.write(null, { name: "left" });
+    // readline believes that the cursor is where it was last drawn
+    Reflect.set(this.#lines, "prevRows", 0);
+    this.#lines.prompt(true);
   }
 }
