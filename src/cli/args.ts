@@ -5,6 +5,7 @@
 import { parseArgs } from "citty";
 import { SockError } from "../errors.ts";
 import { nearest } from "../text/suggest.ts";
+import { flagHabit } from "./habits.ts";
 import { parseValue } from "./values.ts";
 import type { ArgDef, ArgDefs, Values } from "./verb.ts";
 
@@ -31,7 +32,7 @@ export function readArgs(
   defs: ArgDefs,
   options: { words: boolean; command: string },
 ): ReadArgs {
-  const scan = scanArgs(raw, defs, options.words);
+  const scan = scanArgs(raw, defs, options);
   const named = Object.entries(defs).filter(([, def]) => def.type !== "positional");
   const valued = named.filter(([, def]) => def.type !== "boolean");
   const parsed = parse(scan.flags, Object.fromEntries(valued));
@@ -59,7 +60,11 @@ function flagValue(name: string, def: ArgDef, scan: Scan, parsed: Values[string]
   return "kind" in def && def.kind !== undefined ? parseValue(def.kind, parsed, `--${name}`) : parsed;
 }
 
-function scanArgs(raw: readonly string[], defs: ArgDefs, words: boolean): Scan {
+function scanArgs(
+  raw: readonly string[],
+  defs: ArgDefs,
+  { words, command }: { words: boolean; command: string },
+): Scan {
   const scan: Scan = {
     flags: [],
     booleans: new Map(),
@@ -68,13 +73,13 @@ function scanArgs(raw: readonly string[], defs: ArgDefs, words: boolean): Scan {
     repeated: new Map(),
     counts: new Map(),
   };
-  const names = flagNames(defs);
+  const names = { command, flags: flagNames(defs) };
   let index = 0;
   /** The value that belongs to a flag: after `=`, or the next word. */
   const value = (shown: string, attached: string | undefined): string => {
     if (attached !== undefined) return attached;
     const next = raw[index + 1];
-    if (next === undefined || next === "--" || names.has(next.split("=", 1)[0] ?? next)) {
+    if (next === undefined || next === "--" || names.flags.has(next.split("=", 1)[0] ?? next)) {
       throw new SockError("usage", `${shown} needs a value`);
     }
     index += 1;
@@ -95,19 +100,19 @@ function scanArgs(raw: readonly string[], defs: ArgDefs, words: boolean): Scan {
   return scan;
 }
 
+interface FlagNames {
+  readonly command: string;
+  /** Every way to write a flag to its name. */
+  readonly flags: ReadonlyMap<string, string>;
+}
+
 type TakeValue = (shown: string, attached: string | undefined) => string;
 
-function takeFlag(
-  scan: Scan,
-  defs: ArgDefs,
-  names: Map<string, string>,
-  word: string,
-  value: TakeValue,
-): void {
+function takeFlag(scan: Scan, defs: ArgDefs, names: FlagNames, word: string, value: TakeValue): void {
   const equals = word.indexOf("=");
   const shown = equals < 0 ? word : word.slice(0, equals);
   const attached = equals < 0 ? undefined : word.slice(equals + 1);
-  const name = names.get(shown);
+  const name = names.flags.get(shown);
   const def = name === undefined ? undefined : defs[name];
   if (name === undefined || def === undefined) throw unknownFlag(shown, names);
   if (def.type !== "boolean") return take(scan, def, name, value(shown, attached));
@@ -117,16 +122,10 @@ function takeFlag(
 }
 
 /** `-q`, `-vv`, `-c LINE`, `-cLINE`: letters up to the first that takes a value. */
-function takeLetters(
-  scan: Scan,
-  defs: ArgDefs,
-  names: Map<string, string>,
-  word: string,
-  value: TakeValue,
-): void {
+function takeLetters(scan: Scan, defs: ArgDefs, names: FlagNames, word: string, value: TakeValue): void {
   for (let at = 1; at < word.length; at += 1) {
     const shown = `-${word[at]}`;
-    const name = names.get(shown);
+    const name = names.flags.get(shown);
     const def = name === undefined ? undefined : defs[name];
     if (name === undefined || def === undefined) throw unknownFlag(word.length === 2 ? word : shown, names);
     if (def.type !== "boolean") {
@@ -170,14 +169,11 @@ export function isNegatable(def: { default?: unknown; negativeDescription?: stri
   return def.default === true || def.negativeDescription !== undefined;
 }
 
-function unknownFlag(shown: string, names: Map<string, string>): SockError {
-  const long = [...names.keys()].filter((name) => name.startsWith("--"));
+function unknownFlag(shown: string, { command, flags }: FlagNames): SockError {
+  const long = [...flags.keys()].filter((name) => name.startsWith("--"));
   const meant = shown.startsWith("--") ? nearest(shown, long) : undefined;
-  return new SockError(
-    "usage",
-    `unknown flag ${shown}`,
-    meant === undefined ? undefined : `did you mean ${meant}?`,
-  );
+  const near = meant === undefined ? `sock help ${command} lists its flags` : `did you mean ${meant}?`;
+  return new SockError("usage", `unknown flag ${shown}`, flagHabit(command, shown) ?? near);
 }
 
 function assignPositionals(values: Values, defs: ArgDefs, given: string[], command: string): void {

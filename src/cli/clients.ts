@@ -59,8 +59,9 @@ function showList(context: Context, folder: string): void {
   const list = listClients(folder);
   context.json.result({ state: folder, clients: list.map(asEvent) });
   if (context.json.enabled) return;
+  const names = new Map(list.map(({ id, grant }) => [id, grant.name]));
   context.ui.report(`list  ${escapeForDisplay(folder)}`);
-  for (const line of columns(list.map(row))) context.ui.print(line);
+  for (const line of columns(list.map((one) => row(one, names)))) context.ui.print(line);
 }
 
 function asEvent({ id, grant, state, uses }: ListedGrant): Record<string, unknown> {
@@ -81,13 +82,15 @@ function asEvent({ id, grant, state, uses }: ListedGrant): Record<string, unknow
   };
 }
 
-function row({ id, grant, state, uses }: ListedGrant): string[] {
+function row({ id, grant, state, uses }: ListedGrant, names: ReadonlyMap<string, string>): string[] {
+  const by = grant.parent === null ? undefined : names.get(grant.parent);
   const last = uses.at(-1);
   return [
     grant.name,
     id,
     grant.kind === "key" || grant.kind === "local" ? "key" : `${grant.kind} code`,
     state,
+    by === undefined ? "" : `by ${by}`,
     grant.caps.join(" ") || "nothing",
     grant.scope === "" ? "" : `in ${escapeForDisplay(grant.scope)}`,
     grant.cidr.length === 0 ? "" : `from ${grant.cidr.join(" ")}`,

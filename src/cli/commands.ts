@@ -1,6 +1,7 @@
 /** The commands, in the order of the help. A verb's module is loaded only when it is used: that halves the start. */
 import { SockError } from "../errors.ts";
 import { nearest } from "../text/suggest.ts";
+import { commandHabit } from "./habits.ts";
 import type { Verb } from "./verb.ts";
 
 type Load = () => Promise<{ default: Verb }>;
@@ -29,7 +30,8 @@ export async function findVerb(name: string): Promise<Verb> {
   const load = COMMANDS.get(name);
   if (load === undefined) {
     const meant = nearest(name, COMMANDS.keys());
-    const hint = meant === undefined ? "sock help lists the commands" : `did you mean sock ${meant}?`;
+    const near = meant === undefined ? "sock help lists the commands" : `did you mean sock ${meant}?`;
+    const hint = commandHabit(name) ?? near;
     throw new SockError("usage", `unknown command ${JSON.stringify(name)}`, hint);
   }
   return (await load()).default;

@@ -1,4 +1,5 @@
 import { type Connections, withSession } from "../client/connections.ts";
+import { existsSync } from "node:fs";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
 import { get } from "../client/get.ts";
@@ -41,7 +42,7 @@ export default defineVerb({
       { line: "sock get web1:dir.tar - | tar x", does: "writes it to stdout" },
     ],
     more: [
-      "A DEST that ends in / , or for a file is a folder, is a folder to fetch into; any other is the new name. PATH/ means what is in PATH.",
+      "A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
     ],
   },
   args,
@@ -131,7 +132,7 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
           place: (source, kind) => {
             current = group.paths[source] ?? "";
             if (kind === "folder") tally.manyFiles();
-            return places.place(lastName(current), kind);
+            return places.place(lastName(current), kind, shownPath(current));
           },
           onFailed: (source, error) => {
             const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
@@ -152,7 +153,7 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
   } finally {
     progress.done();
     receipt?.close();
-    tally.finish(hosts.join(" "), dest || ".", ended);
+    tally.finish(hosts.join(" "), dest || ".", ended, progress.there);
   }
   tally.check();
 }
@@ -307,6 +308,18 @@ function shownPath(path: string | Uint8Array): string {
 function split(words: readonly string[]): { sources: string[]; dest: string } {
   const last = words.at(-1);
   if (last === undefined) throw new SockError("usage", "what is to be fetched?", "sock get HOST:PATH [DEST]");
-  const isLocal = words.length > 1 && (last === "-" || splitTarget(last).kind !== "remote");
+  const [first = ""] = words;
+  if (words.length > 1 && existsSync(first) && !isRemote(first) && isRemote(last)) {
+    throw new SockError(
+      "usage",
+      `get fetches, and ${JSON.stringify(first)} is on this machine`,
+      `sock put ${words.join(" ")} sends it`,
+    );
+  }
+  const isLocal = words.length > 1 && (last === "-" || !isRemote(last));
   return isLocal ? { sources: words.slice(0, -1), dest: last } : { sources: [...words], dest: "" };
+}
+
+function isRemote(word: string): boolean {
+  return splitTarget(word).kind === "remote";
 }

@@ -107,6 +107,8 @@ async function showCode(context: Context, hosts: readonly string[], options: Inv
   const uses = grant.uses === null ? "" : grant.uses === 1 ? ", 1 use" : `, ${grant.uses} uses`;
   const ttl = grant.expires === null ? "" : `, for ${formatDuration(grant.expires - grant.created)}`;
   context.ui.report(`${grant.name}  ${grant.caps.join(" ")}${uses}${ttl}`);
+  if (options.name !== undefined && options.name !== grant.name)
+    context.ui.report(`  called so   ${options.name} is taken`);
   context.ui.report(`  reached at  ${reach.join(" ")}`);
   context.ui.report(`  list        ${folder}`);
   await context.ui.data(`${code}\n`);

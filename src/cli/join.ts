@@ -41,7 +41,7 @@ export default defineVerb({
       at: given.at,
     });
     const { host, key, caps, address } = joined;
-    const rttMs = Number(joined.rttMs.toFixed(1));
+    const rttMs = Number(joined.rttMs.toFixed(2));
     context.json.result({
       host: host.name,
       addresses: host.addresses,

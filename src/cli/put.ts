@@ -56,7 +56,7 @@ export default defineVerb({
       { line: "tar c dir | sock put - web1:dir.tar", does: "sends what comes on stdin" },
     ],
     more: [
-      "A path that ends in / , or for a file is a folder there, is a folder to put into; any other is the new name. SRC/ means what is in SRC. Folders on the way are made.",
+      "A PATH that ends in / is a folder to put into, and so is for a file a folder that is there; any other is the new name. SRC/ means what is in SRC. Folders on the way are made.",
       "A file with the same size and time is there already. One that is cut in the middle goes on when the same command is run again.",
       "The old file stays as it is until the new one is complete and its digest was found equal on both sides.",
     ],
@@ -83,6 +83,13 @@ export default defineVerb({
         "usage",
         `put sends to its last word, and ${JSON.stringify(swapped)} is not on this machine`,
         `sock get ${swapped} ${target} fetches it`,
+      );
+    }
+    if (swapped !== undefined) {
+      throw new SockError(
+        "usage",
+        `${JSON.stringify(swapped)} is on a server, and put sends what is here`,
+        "from one server to another: get it first, then put it",
       );
     }
     const remote = remoteTarget(target);
@@ -160,7 +167,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
   } finally {
     progress.done();
     receipt?.close();
-    tally.finish(host.name, `${host.name}:${remote.path}`, ended);
+    tally.finish(host.name, `${host.name}:${remote.path}`, ended, progress.there);
   }
   tally.check();
 }

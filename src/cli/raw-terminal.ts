@@ -75,12 +75,13 @@ export class RawTerminal {
     writeSync(2, text);
   }
 
-  /** One line at the foot of the screen, where the cursor is not; the empty one takes it away. */
-  notice(text: string): void {
-    if (text === "" && !this.#noticed) return;
+  /** One line at the foot of the screen, where the cursor is not; the empty one takes it away. False where nothing changes. */
+  notice(text: string): boolean {
+    if (text === "" && !this.#noticed) return false;
     this.#noticed = text !== "";
     const { cols, rows } = this.size();
     this.print(`\x1b7\x1b[${rows};1H\x1b[K\x1b[7m${text.slice(0, cols)}\x1b[0m\x1b8`);
+    return true;
   }
 
   #setRaw(raw: boolean): void {

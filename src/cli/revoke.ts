@@ -24,7 +24,11 @@ export default defineVerb({
     const folder = stateFolder(context.env, process.platform, homedir());
     const revoked = revokeClients(folder, names);
     context.json.result({ state: folder, revoked: revoked.map(({ id, name }) => ({ id, name })) });
-    for (const { name, kind } of revoked)
-      context.ui.report(`revoked the ${kind === "key" || kind === "local" ? "key" : "code"} ${name}`);
+    for (const { name, kind, wasRevoked } of revoked) {
+      const what = kind === "key" || kind === "local" ? "key" : "code";
+      context.ui.report(
+        wasRevoked ? `the ${what} ${name} was revoked before` : `revoked the ${what} ${name}`,
+      );
+    }
   },
 });

@@ -5,7 +5,7 @@ import { DEFAULT_ALLOW } from "../server/invite.ts";
 import type { ServerEvent } from "../server/events.ts";
 import { type Started, startServer } from "../server/start.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { formatBytes, formatDuration } from "../text/units.ts";
+import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
 import { VERSION } from "../version.ts";
 import { Audit } from "./audit.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
@@ -170,7 +170,7 @@ function announceCode(context: Context, given: Args<typeof args>, started: Start
     json.emit({ type: "listening", ...where, ...last });
   }
   if (!json.enabled) {
-    for (const row of screen(started)) ui.report(row);
+    for (const row of screen(started, given)) ui.report(row);
     if (line !== undefined) {
       ui.report("On the other machine, once, within 1 hour:");
       ui.report(`  sock join ${line}`);
@@ -191,12 +191,13 @@ function allowed({ shell }: Args<typeof args>): string[] {
   return [...DEFAULT_ALLOW, ...(shell ? ["exec", "shell"] : [])];
 }
 
-function screen(started: Started): string[] {
+function screen(started: Started, given: Args<typeof args>): string[] {
   const wide = Math.max(...started.folders.map((folder) => folder.name.length));
   const dirs = Math.max(...started.folders.map((folder) => folder.dir.length));
   const rows = [`sock ${VERSION} on ${escapeForDisplay(hostname())}`];
   for (const [index, folder] of started.folders.entries()) {
-    const access = folder.writable ? `read and write, ${formatBytes(folder.free)} free` : "read only";
+    const both = given["write-only"] ? "write only" : "read and write";
+    const access = folder.writable ? `${both}, ${formatBytes(folder.free)} free` : "read only";
     const name = escapeForDisplay(folder.name.padEnd(wide));
     const dir = escapeForDisplay(folder.dir.padEnd(dirs));
     rows.push(`  ${index === 0 ? "serves    " : "          "}  ${name}  ${dir}  ${access}`);
@@ -209,8 +210,24 @@ function screen(started: Started): string[] {
     `  reached at  ${reached}${started.private ? "    private; public name: sock serve --host NAME" : ""}`,
   );
   rows.push(`  allows      ${started.answers.join(" ")}`);
+  const limits = limitsOf(given);
+  if (limits !== "") rows.push(`  limits      ${limits}`);
   rows.push(`  knows       ${known(started)}`);
   return rows;
+}
+
+/** What the flags refuse to every key, but for what can be read from the lines above. */
+function limitsOf(given: Args<typeof args>): string {
+  const { rate, "max-file": maxFile, "min-free": minFree, "max-entries": maxEntries } = given;
+  return [
+    given.replace ? [] : "nothing is replaced",
+    maxFile === undefined ? [] : `files up to ${formatBytes(maxFile)}`,
+    minFree === undefined ? [] : `${formatBytes(minFree)} stay free`,
+    maxEntries === undefined ? [] : `up to ${maxEntries} files, links and folders a put`,
+    rate === undefined ? [] : `${formatRate(rate)} a key`,
+  ]
+    .flat()
+    .join(", ");
 }
 
 function known(started: Started): string {

@@ -16,13 +16,18 @@ const PASSED = /^(LANG|LC_[A-Z]+)$/;
 
 const args = {
   host: { type: "positional", required: false, description: "a joined name; left out: the default host" },
+  terminal: {
+    type: "positional",
+    required: false,
+    description: "with --attach: the name of the one that waits",
+  },
   line: { type: "string", alias: "c", valueHint: "LINE", description: "a line for the shell there" },
   with: { type: "string", valueHint: "SHELL", description: `the shell for -c: ${SHELLS.join(", ")}` },
   cwd: { type: "string", valueHint: "DIR", description: "where it runs (the home of the user who serves)" },
   env: { type: "string", repeat: true, valueHint: "K=V", description: "sets a variable there" },
   "no-stdin": { type: "boolean", alias: "n", description: "its stdin is empty" },
   name: { type: "string", valueHint: "NAME", description: "a new terminal's name" },
-  attach: { type: "boolean", description: "go on with a terminal that waits there (which one: --name)" },
+  attach: { type: "boolean", description: "go on with a terminal that waits there" },
   list: { type: "boolean", description: "the terminals that wait there" },
   ...TEXT_ARGS,
   detach: { type: "boolean", description: "it goes on when this end is gone" },
@@ -45,6 +50,7 @@ export default defineVerb({
       "shell [HOST] -- CMD ARG...",
       "shell [HOST] -c LINE",
       "shell ADDR [--dialect NAME] [-c LINE]",
+      "shell HOST --attach [NAME]",
     ],
     examples: [
       { line: "sock shell web1", does: "a terminal; it goes on when the connection breaks" },
@@ -71,6 +77,7 @@ export default defineVerb({
     if (given.line !== undefined && given.words !== undefined) {
       throw new SockError("usage", "a command after -- and a line by -c exclude each other");
     }
+    checkTerminalName(given, words);
     const url = plainPeer(given.host, given);
     if (url !== undefined) {
       const { plainShell } = await import("./plain-shell.ts");
@@ -81,7 +88,7 @@ export default defineVerb({
       const { runTerminal, showTerminals } = await import("./terminal.ts");
       if (given.list) return showTerminals(context, host);
       return runTerminal(context, host, {
-        name: given.name ?? null,
+        name: given.terminal ?? given.name ?? null,
         attach: given.attach,
         cwd: given.cwd ?? null,
         text: given,
@@ -103,6 +110,21 @@ export default defineVerb({
     return told(context, exit);
   },
 });
+
+/** A second word is a terminal's name, and no command: that comes after `--`. */
+function checkTerminalName({ terminal, attach, name }: Given, words: readonly string[] | undefined): void {
+  if (attach && words !== undefined)
+    throw new SockError("usage", "--attach goes with a terminal, not with a command");
+  if (terminal === undefined) return;
+  if (!attach) {
+    throw new SockError(
+      "usage",
+      `one word too many: ${JSON.stringify(terminal)}`,
+      `a command: sock shell HOST -- ${terminal}`,
+    );
+  }
+  if (name !== undefined) throw new SockError("usage", "the terminal has two names");
+}
 
 type Given = Args<typeof args>;
 

@@ -42,6 +42,8 @@ export class Tally {
   #files = 0;
   #bytes = 0;
   #skipped = 0;
+  /** Those of them that were there already, equal. */
+  #same = 0;
   #failed = 0;
   #repaired = 0;
   #replaced = 0;
@@ -72,6 +74,7 @@ export class Tally {
       return;
     }
     if (told.kind === "folder") return;
+    if (action === "same") this.#same += 1;
     if (action === "skipped" || action === "same") this.#skipped += 1;
     else this.#files += 1;
     if (action === "repaired") this.#repaired += 1;
@@ -89,9 +92,10 @@ export class Tally {
   }
 
   /**
-   * The lines at the end, and the result event's fields. `where` is what the user asked for; `ended`: nothing broke it off.
+   * The lines at the end, and the result event's fields. `where` is what the user asked for; `ended`: nothing broke it off;
+   * `there`: bytes of the one file that did not have to be moved.
    */
-  finish(host: string, where: string, ended: boolean): void {
+  finish(host: string, where: string, ended: boolean, there: number): void {
     const seconds = (performance.now() - this.#started) / 1000;
     const undone = this.#options.atomic === true && this.#failed > 0;
     this.#context.json.result({
@@ -105,7 +109,7 @@ export class Tally {
     const only = this.#only;
     const isEmpty = this.seen === 0 && !ended;
     if (undone || isEmpty || (this.#failed > 0 && this.#failed === this.seen)) return;
-    if (this.#single && only !== undefined && this.seen === 1) this.#reportOne(only);
+    if (this.#single && only !== undefined && this.seen === 1) this.#reportOne(only, there);
     else this.#reportAll(where, seconds, ended);
   }
 
@@ -150,16 +154,17 @@ export class Tally {
     return this.#options.dry ? `would be ${action}` : action;
   }
 
-  #reportOne(file: Told): void {
+  #reportOne(file: Told, there: number): void {
     const { ui } = this.#context;
     const path = escapePath(file.path);
     if (this.#options.dry) ui.report(`${path}  ${this.#word(file)}`);
     else if (file.action === "skipped") ui.report(`${path}  is there already, skipped`);
-    else if (file.action === "same") ui.report(`${path}  is there already, with the same size and time`);
+    else if (file.action === "same")
+      ui.report(`${path}  is there already, with the same ${file.digest === "" ? "size and time" : "bytes"}`);
     else if (file.action === "repaired") ui.report(`${path}  was there already, mode and time set`);
     else {
       const time = formatDuration(file.ms);
-      const rate = formatRate(file.bytes / (file.ms / 1000));
+      const rate = formatRate(Math.max(0, file.bytes - there) / (file.ms / 1000));
       ui.report(
         `${path}  ${formatBytes(file.bytes)} in ${time} (${rate}), ${file.action}, verified on both sides`,
       );
@@ -176,7 +181,8 @@ export class Tally {
     }
     if (this.#replaced > 0) parts.push(`${this.#replaced} replaced`);
     if (this.#repaired > 0) parts.push(`${this.#repaired} with mode and time set only`);
-    if (this.#skipped > 0) parts.push(`${this.#skipped} skipped`);
+    if (this.#same > 0) parts.push(`${this.#same} there already`);
+    if (this.#skipped > this.#same) parts.push(`${this.#skipped - this.#same} skipped`);
     if (this.#failed > 0) parts.push(`${this.#failed} failed`);
     else if (!ended) parts.push("then it broke off");
     else if (this.#bytes > 0 && !this.#options.dry) parts.push("verified on both sides");

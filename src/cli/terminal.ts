@@ -12,6 +12,7 @@ import { RawTerminal } from "./raw-terminal.ts";
 import { sessionOptions } from "./session-options.ts";
 import { textChoice, type TextGiven } from "./text-options.ts";
 import { TextOutput } from "./text-output.ts";
+import type { CaughtSignal } from "./signals.ts";
 import { signalStatus } from "./signal-status.ts";
 import type { Context } from "./verb.ts";
 
@@ -32,6 +33,9 @@ const HELP = `\r
 (after a newline)\r
 `;
 
+/** So long the other size lasts by which a program is made to draw anew, ms. */
+const REDRAW_MS = 100;
+
 /** Returns the shell's own status. Throws `usage` where this is no terminal. */
 export async function runTerminal(context: Context, host: Target, request: TerminalRequest): Promise<number> {
   if (!isTerminal(0) || !isTerminal(1)) {
@@ -46,6 +50,16 @@ export async function runTerminal(context: Context, host: Target, request: Termi
   textChoice(context, request.text, host, { terminal: true });
   let text: TextOutput | undefined;
   let typed: TextEncoding | undefined;
+  /** What the notice covered is drawn anew, by those who follow the size. */
+  const unnotice = (): void => {
+    const { cols, rows } = raw.size();
+    if (!raw.notice("") || rows < 2) return;
+    remote.resize(cols, rows - 1);
+    setTimeout(() => {
+      const now = raw.size();
+      remote.resize(now.cols, now.rows);
+    }, REDRAW_MS);
+  };
   const remote = new RemoteTerminal({
     open: async () => {
       const session = await Session.open(host, sessionOptions(context));
@@ -66,13 +80,17 @@ export async function runTerminal(context: Context, host: Target, request: Termi
     ...raw.size(),
     output: async (bytes) => text?.push(bytes),
     onState: (lost) => {
-      if (lost === undefined) raw.notice("");
-      else raw.notice(`sock: ${lost.message}; trying again (~. gives up)`);
+      if (lost === undefined) unnotice();
+      else raw.notice(`sock: trying again (~. gives up): ${escapeForDisplay(lost.message)}`);
     },
   });
+  let signalled: CaughtSignal | undefined;
   const release = context.signals.take((name) => {
     // Ctrl-C is a key here; what comes as a signal is meant for us
-    if (name !== "SIGINT") remote.leave("stay");
+    if (name !== "SIGINT") {
+      signalled = name;
+      remote.leave("stay");
+    }
     return true;
   });
   const keys = new Keys();
@@ -93,7 +111,8 @@ export async function runTerminal(context: Context, host: Target, request: Termi
     release();
     raw.end();
   }
-  return told(context, host, remote, over);
+  const status = told(context, host, remote, over);
+  return signalled === undefined || over.reason === "ended" ? status : signalStatus(signalled);
 }
 
 function escape(word: Escape, remote: RemoteTerminal, raw: RawTerminal): void {

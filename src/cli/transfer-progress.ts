@@ -37,9 +37,16 @@ export class TransferProgress {
   /** The one file goes on after so many bytes that are there already. */
   goOn(bytes: number): void {
     if (this.#total === null) return;
+    if (this.#bytes === 0 && bytes > 0 && bytes < this.#total)
+      this.#ui.info(`goes on at ${formatBytes(bytes)} of ${formatBytes(this.#total)}`);
     this.#from += bytes - this.#bytes;
     this.#bytes = bytes;
     this.#live.jump(bytes);
+  }
+
+  /** Of the one file: what this run did not have to move, bytes. */
+  get there(): number {
+    return Math.max(0, this.#from);
   }
 
   /** `bytes` more have gone; `current` is what they are of, escaped; `files` are done. */
@@ -66,13 +73,15 @@ export class TransferProgress {
   stopped(thrown: unknown, signal: AbortSignal, files: number, next: string): unknown {
     const reason: unknown = signal.reason;
     if (!(reason instanceof SockError) || (this.#bytes === 0 && files === 0)) return thrown;
-    if (reason.code !== "interrupted" && reason.code !== "terminated") return thrown;
+    const isOver = reason.code === "timeout";
+    if (!isOver && reason.code !== "interrupted" && reason.code !== "terminated") return thrown;
     const total = this.#total ?? 0;
     const share = Math.min(99, Math.floor((this.#bytes / total) * 100));
     const where =
       total > 0
         ? `at ${share} % of ${formatBytes(total)}`
         : `after ${files} file${files === 1 ? "" : "s"}, ${formatBytes(this.#bytes)}`;
+    if (isOver) return new SockError(reason.code, `${reason.message} ${where}`, next);
     return new SockError(reason.code, `stopped ${where}; ${next}`);
   }
 }

@@ -52,7 +52,7 @@ export const TRANSFER_ARGS = {
     type: "string",
     repeat: true,
     valueHint: "PATTERN",
-    description: "leave out of trees what fits, as in a .gitignore; may be given several times",
+    description: "leave out of trees what fits, as in a .gitignore",
   },
   compress: {
     type: "enum",
@@ -112,7 +112,7 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
   throw new SockError(
     "usage",
     `${shown} is a local path, and a remote one is due`,
-    "HOST:PATH names a file on a server",
+    "what is on a server is written HOST:PATH, with a colon",
   );
 }
 

@@ -32,9 +32,9 @@ export class Destinations implements Disposable {
 
   /**
    * The place of a file or tree that is called `name` at the server; without a name its contents are meant. Folders on the
-   * way are made. Throws `usage`, `not-folder`, and what the system throws.
+   * way are made; `asked` is for messages. Throws `not-folder`, and what the system throws.
    */
-  place(name: Name | undefined, kind: "file" | "folder"): Landing {
+  place(name: Name | undefined, kind: "file" | "folder", asked: string): Landing {
     const dest = this.#dest;
     const into = this.#several || dest === "" || /[/\\]$/.test(dest) || /^\.{1,2}$/.test(basename(dest));
     if (kind === "folder") {
@@ -49,7 +49,7 @@ export class Destinations implements Disposable {
     }
     if (into || isFolder(dest)) {
       if (name === undefined)
-        throw new SockError("usage", "which file? the path names a folder", "sock get HOST:PATH");
+        throw new SockError("not-folder", `${asked}: is a file`, "leave out the / at its end");
       const folder = dest || ".";
       return { ...this.#below(folder, [checked(name)]), shown: shownIn(folder, name) };
     }

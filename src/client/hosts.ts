@@ -68,7 +68,7 @@ function defaultHost(env: Env, folder: string): Target {
     throw new SockError(
       "no-code",
       "no server is joined here",
-      "sock join, with the code that sock serve printed",
+      "sock join, with the code that sock invite printed; or SOCK_JOIN with one of sock invite --direct",
     );
   if (second === undefined) return fromHost(only);
   throw new SockError(
@@ -152,7 +152,9 @@ function notFound(word: string, env: Env, folder: string): SockError {
     .filter((key) => key.startsWith(PREFIX) && key !== `${PREFIX}FILE`)
     .map((key) => key.slice(PREFIX.length).toLowerCase());
   const names = [...listHosts(folder).map((host) => host.name), ...inEnv, LOCAL];
-  const near = nearest(word.toLowerCase(), names);
+  // as ssh has it; who somebody is, their key says
+  const own = word.toLowerCase().replace(/^.*@/, "");
+  const near = names.includes(own) ? own : nearest(own, names);
   const hint =
     near === undefined
       ? `known are ${names.join(" ")}; sock join adds one`

@@ -1,6 +1,6 @@
 import { asSockError, SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
-import type { Compress, Digest, OnExists } from "../protocol/file-messages.ts";
+import type { Compress, Digest, OnExists, Ready } from "../protocol/file-messages.ts";
 import type { FileItem, Item, StreamItem } from "../transfer/items.ts";
 import { Line } from "../transfer/line.ts";
 import type { Counts, Outcome } from "../transfer/outcome.ts";
@@ -40,6 +40,8 @@ export async function put(
   to: string,
   options: PutOptions,
 ): Promise<Counts> {
+  /** Entries that were answered, on any connection. */
+  let settled = 0;
   const sender = new Sender(items, {
     digest: options.digest,
     onExists: options.onExists,
@@ -47,7 +49,10 @@ export async function put(
     pool: options.pool,
     pace: options.pace,
     onGoOn: (bytes) => options.onGoOn?.(bytes),
-    onOutcome: (outcome) => options.onOutcome?.(outcome),
+    onOutcome: (outcome) => {
+      settled += 1;
+      options.onOutcome?.(outcome);
+    },
     onBytes: (bytes, item) => options.onBytes?.(bytes, item),
   });
   let opened = 0;
@@ -57,7 +62,10 @@ export async function put(
         const session = await open();
         opened += 1;
         return released(session, options.keeps, async () => {
-          await once(session, sender, to, options, opened === 1 && options.direct);
+          await once(session, sender, to, options, {
+            direct: opened === 1 && options.direct,
+            goesOn: settled > 0,
+          });
           return sender.counts;
         });
       },
@@ -76,7 +84,7 @@ async function once(
   sender: Sender,
   to: string,
   options: PutOptions,
-  direct: boolean,
+  { direct, goesOn }: { readonly direct: boolean; readonly goesOn: boolean },
 ): Promise<void> {
   session.require("put");
   const { channel } = session;
@@ -95,7 +103,7 @@ async function once(
   });
   session.pack(options.compress);
   const line = new Line(channel);
-  const { promise: ready, resolve, reject } = Promise.withResolvers<boolean>();
+  const { promise: ready, resolve, reject } = Promise.withResolvers<Ready>();
   ready.catch(() => undefined);
   const answers = readAnswers(session, sender, resolve);
   answers.catch((thrown: unknown) => {
@@ -103,13 +111,20 @@ async function once(
     line.fail(asSockError(thrown));
     sender.wake();
   });
+  let isReady = false;
   try {
-    await sender.run(line, direct || (await ready));
+    if (direct) await sender.run(line, true);
+    else {
+      const { fresh, kept } = await ready;
+      isReady = true;
+      if (atomic && !dry && goesOn && kept !== true) throw gone();
+      await sender.run(line, fresh);
+    }
   } catch (thrown) {
     const error = asSockError(thrown);
     if (error.code === "protocol") channel.refuse(error);
-    // a put that was refused has to be ended all the same
-    else if (channel.failure === undefined) channel.send({ type: "finish" });
+    // a put that was refused has to be ended all the same; one that changes as one is not to change
+    else if (channel.failure === undefined && !(atomic && isReady)) channel.send({ type: "finish" });
     throw thrown;
   }
   if (atomic && sender.counts.failed > 0) {
@@ -119,13 +134,21 @@ async function once(
   await answers;
 }
 
+function gone(): SockError {
+  return new SockError(
+    "changed",
+    "the connection broke, and another put has changed the folder there meanwhile: this one changed nothing",
+    "send it again",
+  );
+}
+
 /** What the server says, until the result. */
-async function readAnswers(session: Session, sender: Sender, ready: (fresh: boolean) => void): Promise<void> {
+async function readAnswers(session: Session, sender: Sender, ready: (ready: Ready) => void): Promise<void> {
   for (;;) {
     const { message } = await session.next();
     switch (message.type) {
       case "ready":
-        ready(message.fresh);
+        ready(message);
         break;
       case "want":
       case "from":

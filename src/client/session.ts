@@ -22,7 +22,7 @@ export interface SessionOptions {
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 /** Pauses before the tries after a connection that was closed without a word, ms. */
-const EARLY_PAUSES_MS = [100, 300, 900];
+const EARLY_PAUSES_MS = [100, 300, 900, 1_500, 2_000];
 /** What a server that is not up yet may look like. */
 const NOT_YET: ReadonlySet<string> = new Set([
   "refused",

@@ -1,7 +1,12 @@
 /** A remote terminal, seen from here: it goes on over as many connections as it takes, without a byte lost or doubled. */
 import { SockError } from "../errors.ts";
-import { LINGER_MS, MAX_BODY_BYTES, TERMINAL_UNACKED } from "../protocol/constants.ts";
-import type { Attached, Over, TerminalItem } from "../protocol/terminal-messages.ts";
+import { LINGER_MS, MAX_BODY_BYTES, MAX_TERMINAL_NAME, TERMINAL_UNACKED } from "../protocol/constants.ts";
+import {
+  type Attached,
+  isTerminalName,
+  type Over,
+  type TerminalItem,
+} from "../protocol/terminal-messages.ts";
 import { checkEnvironment } from "./environment.ts";
 import type { Session } from "./session.ts";
 
@@ -34,6 +39,8 @@ const LONGEST_PAUSE_MS = 2_000;
 /** Output that was used is told of after so many bytes, and at least this often, ms. */
 const ACK_BYTES = 64 * 1024;
 const ACK_MS = 50;
+/** After its leave-taking the server has this long to answer, ms: what is hung up may take its time to end. */
+const LEAVE_MS = 4_000;
 const RETRIED: ReadonlySet<string> = new Set(["lost", "refused", "silent", "unreachable", "timeout", "busy"]);
 
 export class RemoteTerminal {
@@ -59,9 +66,17 @@ export class RemoteTerminal {
   #writing: Promise<void> = Promise.resolve();
   #wake: (() => void) | undefined;
 
-  /** Throws `usage` for variables that the server would not take. */
+  /** Throws `usage` for a name and variables that the server would not take. */
   constructor(options: TerminalOptions) {
-    if (options.begin.kind === "new") checkEnvironment(options.begin.env);
+    const { begin } = options;
+    if (begin.kind === "new") checkEnvironment(begin.env);
+    if (begin.name !== null && !isTerminalName(begin.name)) {
+      throw new SockError(
+        "usage",
+        `${JSON.stringify(begin.name)} is no name for a terminal`,
+        `letters, digits, . _ - and at most ${MAX_TERMINAL_NAME} of them`,
+      );
+    }
     this.#options = options;
     this.#cols = options.cols;
     this.#rows = options.rows;
@@ -90,7 +105,9 @@ export class RemoteTerminal {
           session.close();
         }
       } catch (thrown) {
-        if (this.#left !== undefined && this.#known !== undefined) return leftOver(this.#at);
+        // left in a dead line it waits there; that it was hung up nobody can say
+        if (this.#left === "stay" && this.#known !== undefined) return leftOver(this.#at);
+        if (this.#left === "end") throw thrown;
         if (!(thrown instanceof SockError) || this.#known === undefined || !RETRIED.has(thrown.code))
           throw thrown;
         if (this.#options.signal.aborted) throw thrown;
@@ -148,7 +165,12 @@ export class RemoteTerminal {
   /** Hangs it up, or lets it wait for another client. */
   leave(how: "end" | "stay"): void {
     this.#left = how;
-    this.#session?.channel.send({ type: "leave", end: how === "end" });
+    const channel = this.#session?.channel;
+    channel?.send({ type: "leave", end: how === "end" });
+    // a dead line may take long to be known as one
+    if (channel !== undefined) {
+      setTimeout(() => channel.fail(new SockError("lost", "the server does not answer")), LEAVE_MS).unref();
+    }
     this.#wake?.();
   }
 

@@ -21,11 +21,11 @@ export class Beside {
 
   /** Partial files are going to lie in `holder`. Never throws. */
   remember(holder: Folder): void {
-    const path = relative(this.#top.realPath(), holder.realPath());
-    if (path === "" || path.startsWith("..") || this.#known.has(path)) return;
-    if (this.#known.size >= MAX_BESIDE) this.#known.clear();
-    this.#known.add(path);
     try {
+      const path = relative(this.#top.realPath(), holder.realPath());
+      if (path === "" || path.startsWith("..") || this.#known.has(path)) return;
+      if (this.#known.size >= MAX_BESIDE) this.#known.clear();
+      this.#known.add(path);
       const own = openPartialFolder(this.#top);
       try {
         fs.writeFileSync(own.path(noteOf(path)), path, { mode: 0o600, flag: "wx" });

@@ -143,7 +143,12 @@ export function parseDestination(
 export function checkName(name: Name, platform: NodeJS.Platform = process.platform): void {
   const bytes = nameBytes(name);
   if (name === "..") throw outside("a path with ..");
-  if (bytes.length === 0 || name === ".") throw badName("an empty part or . in the path");
+  if (bytes.length === 0 || name === ".")
+    throw new SockError(
+      "bad-name",
+      "an empty part or . in the path",
+      "a/b, without ./ and //; HOST: is all that is served",
+    );
   if (bytes.length > MAX_NAME_BYTES) throw badName(`a name is longer than ${MAX_NAME_BYTES} bytes`);
   if (bytes.includes(0) || bytes.includes(SLASH)) throw badName("a name with NUL or /");
   if (typeof name !== "string") return;

@@ -1,6 +1,6 @@
 /** The folder of the file before: of many small files most are in the same one, and opening it costs more than a file. */
 import { SockError } from "../errors.ts";
-import { sameFile } from "./entry.ts";
+import { type FileId, sameFile } from "./entry.ts";
 import { Folder } from "./folder.ts";
 import { type Segments, sameName } from "./names.ts";
 import type { Root } from "./root.ts";
@@ -8,12 +8,26 @@ import type { Root } from "./root.ts";
 /** A folder that was in its place is taken to be there still for so long, ms: no look is closer to the write than that. */
 const STILL_MS = 5;
 
+/** Grows when a folder of ours has changed names with another: nothing held from before is taken to be in its place. */
+let moves = 0;
+
+export function foldersMoved(): void {
+  moves += 1;
+}
+
 /** What is asked of a root here. */
 type Opens = Pick<Root, "openFolder" | "top">;
+
+interface BelowOptions {
+  readonly behind?: ((segments: Segments) => Folder) | undefined;
+  /** Folders that nothing may reach. */
+  readonly isForbidden?: ((id: FileId) => boolean) | undefined;
+}
 
 export class Parents {
   readonly #root: Opens;
   #checked = 0;
+  #moves = 0;
   #segments: Segments = [];
   #folder: Folder | undefined;
 
@@ -21,9 +35,12 @@ export class Parents {
     this.#root = root;
   }
 
-  /** Below a folder that is held open, for reading only; links are not followed. The folder stays the caller's. */
-  static of(top: Folder): Parents {
-    return new Parents({ top, openFolder: (segments) => enterAll(top, segments) });
+  /**
+   * Below a folder that is held open, for reading only. The folder stays the caller's, whatever has its name by now. Links
+   * are not followed, but where `behind` opens what a path leads to through them.
+   */
+  static of(top: Folder, options: BelowOptions = {}): Parents {
+    return new Parents({ top, openFolder: (segments) => enterAll(top, segments, options) });
   }
 
   /**
@@ -36,7 +53,7 @@ export class Parents {
     this.close();
     const folder = this.#root.openFolder(segments, { create });
     this.#folder = folder;
-    this.#checked = performance.now();
+    this.#looked();
     this.#segments = segments;
     return folder;
   }
@@ -46,22 +63,37 @@ export class Parents {
     this.#folder = undefined;
   }
 
+  #looked(): void {
+    this.#checked = performance.now();
+    this.#moves = moves;
+  }
+
   #isInPlace(held: Folder): boolean {
-    const now = performance.now();
-    if (now - this.#checked < STILL_MS) return true;
-    this.#checked = now;
-    const there = this.#root.top.statBelow(this.#segments);
-    return there !== undefined && sameFile(there, held);
+    if (this.#moves === moves && performance.now() - this.#checked < STILL_MS) return true;
+    this.#looked();
+    try {
+      const there = this.#root.top.statBelow(this.#segments);
+      return there !== undefined && sameFile(there, held);
+    } catch {
+      // longer than one call takes: name by name the way is found, or what is in it
+      return false;
+    }
   }
 }
 
-function enterAll(top: Folder, segments: Segments): Folder {
+function enterAll(top: Folder, segments: Segments, { behind, isForbidden }: BelowOptions): Folder {
   let folder = top.again();
   for (const name of segments) {
     const next = folder.enter(name);
     folder.close();
-    if (!(next instanceof Folder)) throw new SockError("not-found", "no such folder");
+    if (!(next instanceof Folder)) {
+      if (next.found === "link" && behind !== undefined) return behind(segments);
+      throw new SockError("not-found", "no such folder");
+    }
     folder = next;
+    if (isForbidden?.(folder) !== true) continue;
+    folder.close();
+    throw new SockError("outside", "not served");
   }
   return folder;
 }

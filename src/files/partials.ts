@@ -16,6 +16,8 @@ import type { Root } from "./root.ts";
 
 /** Trees that are on their way as one have names that begin so. */
 export const STAGED_PREFIX = "tree-";
+/** Beside such a tree, a file of its name and this holds the run that it belongs to. */
+export const RUN_SUFFIX = ".run";
 /** Notes of other folders of partial files have names that begin so. */
 export const NOTE_PREFIX = "beside-";
 

@@ -5,7 +5,7 @@ import { tryLock } from "../os/native.ts";
 import { fsFailure } from "./failure.ts";
 import { Folder, O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
 import type { Name } from "./names.ts";
-import { NOTE_PREFIX, removeEmptyPartialFolder } from "./partials.ts";
+import { NOTE_PREFIX, removeEmptyPartialFolder, RUN_SUFFIX } from "./partials.ts";
 import { removeTree } from "./remove-tree.ts";
 import type { Root } from "./root.ts";
 import { Slice } from "./slice.ts";
@@ -63,7 +63,8 @@ export async function sweepFolder(folder: Folder, names: readonly Name[], now: n
     if (stat !== undefined) {
       // By ctime: the modification time of a finished partial is already that of its source.
       const { ctimeMs } = stat;
-      if (now - ctimeMs < PARTIAL_TTL_MS) left.push({ name, ctimeMs });
+      // the clock may jump, and into a tree that is on its way something may come below for long
+      if (now - ctimeMs < PARTIAL_TTL_MS || isInUse(folder, name)) left.push({ name, ctimeMs });
       else {
         await removeTree(folder, name);
         removed += 1;
@@ -84,8 +85,11 @@ export async function sweepFolder(folder: Folder, names: readonly Name[], now: n
 /** Whether a transfer holds it now. What can't be opened or locked is not in use by one that goes on with it. */
 function isInUse(folder: Folder, name: Name): boolean {
   let fd: number;
+  // whose run a tree is of stands beside it
+  const held =
+    typeof name === "string" && name.endsWith(RUN_SUFFIX) ? name.slice(0, -RUN_SUFFIX.length) : name;
   try {
-    fd = fs.openSync(folder.path(name), fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    fd = fs.openSync(folder.path(held), fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch {
     return false;
   }

@@ -25,6 +25,7 @@ export class Pty {
   /** The program's side, by which its output is stopped; undefined where that can't be done. */
   #slave: number | undefined;
   #held = false;
+  #over = false;
   #size: { cols: number; rows: number };
   #redrawing: ReturnType<typeof setTimeout> | undefined;
 
@@ -112,12 +113,15 @@ export class Pty {
   }
 
   async hangUp(): Promise<void> {
+    // its number may be another's by now
+    if (this.#over) return;
     this.hold(false);
     await endSession(this.pid, this.ended);
   }
 
   async #end(child: Bun.Subprocess, closed: Promise<void>): Promise<Ended> {
     const ended = await endOf(child);
+    this.#over = true;
     clearTimeout(this.#redrawing);
     this.#input.clear();
     // our own hold on it would keep it open

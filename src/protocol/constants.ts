@@ -115,6 +115,8 @@ export const MAX_LINK_TARGET_BYTES = 4096;
 export const MAX_REMEMBERED_PATHS = 20_000;
 /** Most partial files that are kept in one folder; the oldest go first. */
 export const MAX_PARTIALS = 1_000;
+/** Most folders of a tree that changes as one which are looked at once more before the change. */
+export const MAX_WATCHED_FOLDERS = 100_000;
 /** Most folders of partial files beside the root's own that are looked after. */
 export const MAX_BESIDE = 1_000;
 /** So long a transfer waits for the end of another one to the same place, whose client may be dead, ms. */

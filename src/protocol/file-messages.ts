@@ -56,8 +56,11 @@ export type Put = {
   /** When the answers are packed. */
   readonly compress?: Compress;
 };
-/** Server: entries may come; `fresh` when there is nothing to compare them with. */
-export type Ready = { readonly type: "ready"; readonly fresh: boolean };
+/**
+ * Server: entries may come; `fresh` when there is nothing to compare them with, with `atomic` `kept` when what an earlier
+ * connection of this run has sent is still there.
+ */
+export type Ready = { readonly type: "ready"; readonly fresh: boolean; readonly kept?: boolean };
 /** Client: no more entries. */
 export type Finish = { readonly type: "finish" };
 /** Client: asks for these files and trees. */
@@ -231,7 +234,11 @@ export const fileRequestReaders: Readers<Put | Finish | Get> = {
 };
 
 export const fileResponseReaders: Readers<Ready | Source | Missed | Result> = {
-  ready: (h) => ({ type: "ready", fresh: bool(h, "fresh") }),
+  ready: (h) => ({
+    type: "ready",
+    fresh: bool(h, "fresh"),
+    ...optional(h, "kept", bool, (kept) => ({ kept })),
+  }),
   source: (h) => {
     const kind = oneOf(h, "kind", ["file", "folder", "failed"]);
     const base = { type: "source", source: int(h, "source") } as const;

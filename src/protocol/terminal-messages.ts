@@ -71,6 +71,10 @@ const ID_CHARS = 32;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_SIGNAL_NAME = 16;
 
+export function isTerminalName(text: string): boolean {
+  return text.length <= MAX_TERMINAL_NAME && NAME.test(text);
+}
+
 type H = Parameters<Readers<Ack>["ack"]>[0];
 const cols = (h: H): number => int(h, "cols", 1, MAX_TERMINAL_SIDE);
 const rows = (h: H): number => int(h, "rows", 1, MAX_TERMINAL_SIDE);
@@ -124,7 +128,7 @@ export const terminalResponseReaders: Readers<TerminalResponse> = {
     name: str(h, "name", MAX_TERMINAL_NAME),
     since: int(h, "since"),
     attached: bool(h, "attached"),
-    command: str(h, "command", MAX_WORD),
+    command: str(h, "command", MAX_PATH_BYTES),
   }),
   listed: (h) => ({ type: "listed", count: int(h, "count") }),
   over: (h) => ({

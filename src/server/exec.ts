@@ -92,6 +92,8 @@ class Command {
   #onOutput: () => void = () => undefined;
   #cut = false;
   #over = false;
+  /** Its end was told: what it has left behind stays, and its number may be another's by now. */
+  #told = false;
 
   constructor(session: Session, request: Exec, { argv, cwd, env }: Program) {
     this.#session = session;
@@ -120,6 +122,7 @@ class Command {
       await input;
       return { bytes, outcome: this.#request.detach ? "detached" : "lost" };
     }
+    this.#told = true;
     channel.send({ type: "exit", ...ended, ...this.#sent, held_open: heldOpen, over: this.#over });
     // what the client still sends for this command must not be taken for its next request
     const failure = await input;
@@ -140,6 +143,7 @@ class Command {
 
   /** Nobody is there any more: what was begun ends too, unless it is to stay. */
   #lost(): void {
+    if (this.#told) return;
     this.#cut = true;
     this.#credit.out.close();
     this.#credit.err.close();

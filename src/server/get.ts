@@ -19,6 +19,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
   let only: Outcome | undefined;
   let seen = 0;
   let told = 0;
+  let ended = false;
   const sender = new Sender(items(session, request), {
     digest: request.digest,
     // whatever the client does about files that it has, it is its own
@@ -59,6 +60,7 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
     }
     channel.send({ type: "result", ...sender.counts });
     await answers;
+    ended = true;
   } finally {
     await sender.close();
     const first = only;
@@ -71,9 +73,10 @@ export async function answerGet(session: Session, request: Get): Promise<void> {
         `${shownPaths(request)}  ${files} files`,
         bytes,
         started,
-        failed > 0 ? "some-failed" : "ok",
+        ended ? (failed > 0 ? "some-failed" : "ok") : "cut",
       );
-    } else if (channel.failure !== undefined) session.report("get", shownPaths(request), 0, started, "cut");
+    } else if (channel.failure !== undefined)
+      session.report("get", shownPaths(request), sender.underWay, started, "cut");
   }
 }
 

@@ -28,9 +28,13 @@ export async function changeCaps(
 }
 
 /** Revokes names or ids, and the keys that came by them; nothing when one of them is unknown. @throws SockError `state`, `not-found` */
-export function revokeClients(stateFolder: string, names: readonly string[]): Grant[] {
+export function revokeClients(
+  stateFolder: string,
+  names: readonly string[],
+): (Grant & { readonly wasRevoked: boolean })[] {
   const list = openList(stateFolder);
   for (const name of names) list.find(name);
+  const before = new Set(list.list().flatMap(({ id, state }) => (state === "revoked" ? [id] : [])));
   const revoked = new Map(names.flatMap((name) => list.revoke(name)).map((grant) => [grant.id, grant]));
-  return [...revoked.values()];
+  return [...revoked.values()].map((grant) => ({ ...grant, wasRevoked: before.has(grant.id) }));
 }

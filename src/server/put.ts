@@ -3,6 +3,7 @@ import type { Folder } from "../files/folder.ts";
 import { land } from "../files/landing.ts";
 import { type Name, parseDestination, showPath, wireSegments } from "../files/names.ts";
 import { Parents } from "../files/parents.ts";
+import { partialId } from "../files/partials.ts";
 import type { Root } from "../files/root.ts";
 import { StagedTree } from "../files/staging.ts";
 import type { Entry, Put } from "../protocol/file-messages.ts";
@@ -14,6 +15,9 @@ import type { Place } from "./shares.ts";
 
 /** Failures of one put that are told to the owner one by one; the rest is in the count at its end. */
 const MOST_TOLD = 20;
+
+/** Before the path of a tree that changes as one: not the place of a file. */
+const TREE = "\0tree";
 
 /** One `put`: entries come until `finish`, each is answered. A put that is refused as a whole is passed over to its end. */
 export async function answerPut(session: Session, request: Put): Promise<void> {
@@ -39,6 +43,8 @@ class PutConversation {
   readonly #into: readonly Name[] | undefined;
   /** With `atomic`: what comes is gathered there. */
   readonly #staged: StagedTree | undefined;
+  /** Lets a newer connection of the same run go on with that. */
+  readonly #end: (() => void) | undefined;
   readonly #live: Parents | undefined;
   /** With `atomic`, and nothing to be changed: the folder itself stands for what would be gathered. */
   readonly #dryLive: Folder | undefined;
@@ -55,8 +61,11 @@ class PutConversation {
     const { context, grant, run } = session;
     const place = context.shares.place(grant, request.to);
     if (!place.writable) throw new SockError("read-only", "this folder is served read-only");
-    if (request.atomic !== true) return new PutConversation(session, request, place, undefined);
     const { segments, into } = parseDestination(place.path);
+    if (request.atomic !== true) {
+      if (into) mustNotBeFile(place, segments);
+      return new PutConversation(session, request, place, undefined);
+    }
     if (!into || context.rails.onExists(request.on_exists) !== "replace") {
       throw new SockError("policy", "only a folder that is replaced can change as one", "leave --atomic out");
     }
@@ -64,15 +73,33 @@ class PutConversation {
       const live = liveFolder(place.root, segments);
       return new PutConversation(session, request, place, undefined, live);
     }
-    const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
-    return new PutConversation(session, request, place, staged);
+    // a client that comes back takes over from its own dead connection, which we may not know of yet
+    const ended = Promise.withResolvers<void>();
+    const letGo = await context.claims.take(partialId(grant.hash, [TREE, ...segments]), {
+      run,
+      evict: () => {
+        session.stop(evicted());
+        return ended.promise;
+      },
+    });
+    const end = (): void => {
+      letGo();
+      ended.resolve();
+    };
+    try {
+      const staged = await StagedTree.begin(place.root, segments, { key: grant.hash, run });
+      return new PutConversation(session, request, place, { staged, end });
+    } catch (thrown) {
+      end();
+      throw thrown;
+    }
   }
 
   private constructor(
     session: Session,
     request: Put,
     place: Place,
-    staged: StagedTree | undefined,
+    held: { readonly staged: StagedTree; readonly end: () => void } | undefined,
     live?: Folder,
   ) {
     const { context, grant, run } = session;
@@ -81,7 +108,9 @@ class PutConversation {
     this.#place = place;
     const { segments, into } = parseDestination(place.path);
     this.#into = into ? segments : undefined;
+    const staged = held?.staged;
     this.#staged = staged;
+    this.#end = held?.end;
     this.#dryLive = live;
     const top = staged?.live ?? live;
     this.#live = top === undefined ? undefined : Parents.of(top);
@@ -110,7 +139,8 @@ class PutConversation {
     const { channel } = this.#session;
     try {
       channel.pack(this.#session.packs && this.#request.compress !== "never" ? "auto" : "never");
-      channel.send({ type: "ready", fresh: this.#fresh() });
+      const kept = this.#staged?.kept === true ? { kept: true } : {};
+      channel.send({ type: "ready", fresh: this.#fresh(), ...kept });
       for (;;) {
         const { message, frame } = await this.#session.next();
         switch (message.type) {
@@ -137,6 +167,7 @@ class PutConversation {
       this.#live?.close();
       this.#dryLive?.close();
       this.#staged?.close();
+      this.#end?.();
       this.#report();
     }
   }
@@ -210,7 +241,7 @@ class PutConversation {
   }
 
   async #evict(evict: () => Promise<void>): Promise<void> {
-    this.#session.stop(new SockError("lost", "a newer connection of this client goes on with it"));
+    this.#session.stop(evicted());
     await evict();
   }
 
@@ -229,6 +260,25 @@ class PutConversation {
     const what = `${this.#request.to || "."}  ${files} files${more}`;
     this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
   }
+}
+
+/** A file where a folder is to be: one refusal, instead of one for each file. Other obstacles each file meets itself. */
+function mustNotBeFile({ root, prefix }: Place, segments: readonly Name[]): void {
+  let kind: string;
+  try {
+    ({ kind } = root.statEntry(segments));
+  } catch {
+    return;
+  }
+  if (kind === "folder") return;
+  throw new SockError(
+    "not-folder",
+    `${prefix}${showPath(segments)}: is a file, and what comes goes into a folder`,
+  );
+}
+
+function evicted(): SockError {
+  return new SockError("lost", "a newer connection of this client goes on with it");
 }
 
 /** What would be replaced as one; undefined where nothing is there. Throws what is in the way. */

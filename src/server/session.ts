@@ -108,6 +108,8 @@ export class Session {
       this.busy = true;
       try {
         await answer(this, message, frame);
+        // who does not read the answers is not read either
+        if (this.channel.congested) await this.channel.ready();
       } finally {
         this.busy = false;
       }

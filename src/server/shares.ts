@@ -1,4 +1,5 @@
 import { SockError } from "../errors.ts";
+import { sameFile } from "../files/entry.ts";
 import { compareNames } from "../files/names.ts";
 import { Root } from "../files/root.ts";
 import type { Grant } from "./grant.ts";
@@ -21,6 +22,8 @@ export interface Place {
 }
 
 const SLASH = 0x2f;
+/** Roots that are kept open after their folders have lost their names. */
+const MOST_RETIRED = 16;
 
 interface Share {
   readonly name: string;
@@ -34,6 +37,8 @@ export class Shares {
   readonly #forbidden: readonly { dev: bigint; ino: bigint }[];
   readonly #named: boolean;
   readonly #roots = new Map<string, Root>();
+  /** Those of folders that have lost their names, oldest first. */
+  readonly #retired: Root[] = [];
 
   /** Throws `not-found`, `not-folder` for a folder that can't be served, `usage` for one name twice. */
   constructor(folders: readonly FolderSpec[], forbidden: readonly { dev: bigint; ino: bigint }[]) {
@@ -80,10 +85,18 @@ export class Shares {
   close(): void {
     for (const root of this.#roots.values()) root.close();
     this.#roots.clear();
+    for (const root of this.#retired.splice(0)) root.close();
   }
 
   get roots(): Root[] {
     return [...this.#roots.values()];
+  }
+
+  /** Requests that are under way may still use it: it is closed some time later. */
+  #retire(key: string, root: Root): void {
+    this.#roots.delete(key);
+    this.#retired.push(root);
+    if (this.#retired.length > MOST_RETIRED) this.#retired.shift()?.close();
   }
 
   /** With names: the share is the first word of the scope, or else of the path. */
@@ -102,9 +115,11 @@ export class Shares {
   }
 
   #open(share: Share, scope: string): Root {
-    const key = `${share.name}\0${scope}`;
+    const key = keyOf(share, scope);
     const known = this.#roots.get(key);
-    if (known !== undefined) return known;
+    const top = scope === "" ? undefined : this.#roots.get(keyOf(share, ""));
+    if (known !== undefined && (top === undefined || isInPlace(known, top, scope))) return known;
+    if (known !== undefined) this.#retire(key, known);
     const root = Root.open(share.dir, {
       name: this.#named ? share.name : "",
       writable: share.writable,
@@ -113,6 +128,20 @@ export class Shares {
     });
     this.#roots.set(key, root);
     return root;
+  }
+}
+
+function keyOf(share: Share, scope: string): string {
+  return `${share.name}\0${scope}`;
+}
+
+/** A folder below a served one may have been exchanged for another: a held one is only good as long as it has its name. */
+function isInPlace(root: Root, top: Root, scope: string): boolean {
+  try {
+    const there = top.top.statBelow(scope.split("/").filter((name) => name !== ""));
+    return there !== undefined && sameFile(there, root.top);
+  } catch {
+    return false;
   }
 }
 

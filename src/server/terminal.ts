@@ -186,6 +186,7 @@ class Viewing implements Viewer {
           if (!this.#replaced) this.#terminal.resize(message.cols, message.rows);
           break;
         case "leave":
+          if (this.#replaced) break;
           if (message.end) await this.#terminal.hangUp();
           else this.#end("left", "left");
           break;

@@ -83,7 +83,7 @@ export class Terminals {
       throw new SockError(
         "usage",
         `several terminals wait: ${fitting.map((one) => one.name).join(", ")}`,
-        "--attach NAME",
+        "sock shell HOST --attach NAME",
       );
     }
     return only;

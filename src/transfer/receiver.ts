@@ -114,7 +114,7 @@ export class Receiver {
   async #entry(entry: Entry, frame: Received): Promise<"done" | "kept"> {
     const started = performance.now();
     const isWanted = this.#wanted.delete(entry.entry);
-    if (this.#options.isLeftOut?.(entry) === true) {
+    if (this.#isLeftOut(entry)) {
       this.#wire.sendSoon({
         type: "done",
         entry: entry.entry,
@@ -145,6 +145,15 @@ export class Receiver {
       this.#refuse(entry, shown, started, error);
     }
     return "done";
+  }
+
+  /** A path that can't be looked at is refused where it is landed: it is that entry's failure, and not the end of all. */
+  #isLeftOut(entry: Entry): boolean {
+    try {
+      return this.#options.isLeftOut?.(entry) === true;
+    } catch {
+      return false;
+    }
   }
 
   async #file(put: Put, entry: FileEntry, frame: Received): Promise<"done" | "kept"> {

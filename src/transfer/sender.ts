@@ -84,6 +84,11 @@ export class Sender {
     return this.#progress;
   }
 
+  /** Bytes that went out of what has no answer yet. */
+  get underWay(): number {
+    return [...this.#pending.values()].reduce((bytes, { reached }) => bytes + reached, 0);
+  }
+
   /** Nothing more is sent; to be called when it is over, however. */
   async close(): Promise<void> {
     await this.#items.return?.(undefined);

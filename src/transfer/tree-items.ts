@@ -35,8 +35,13 @@ export interface TreeOptions {
 /** All that is at and below `base` in `root`. Throws where `base` is no folder; what fails below it is an item. */
 export async function* treeItems(root: Root, base: Segments, options: TreeOptions): AsyncGenerator<Item> {
   const top = root.openFolder(base, { create: false });
-  const parents = new Parents(root);
   const { links, source, name, exclude } = options;
+  // the folder itself and not its path, which may lead to another version by then
+  const behind = (path: Segments): Folder => root.openFolder([...base, ...path], { create: false });
+  const parents = Parents.of(top, {
+    isForbidden: (id) => root.isForbidden(id),
+    ...(links === "follow" ? { behind } : {}),
+  });
   const ownPath = (path: Segments): WirePath => wire(name === undefined ? path : [name, ...path]);
   /** Too long a path is told as one of the top. */
   const known = (path: Segments): LostItem["at"] => {
@@ -71,7 +76,8 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
         const silent = step.path.length === 0 && options.silentTop === true;
         yield { kind: "enter", path: ownPath(step.path), shown, ...at, mtimeUs, mode, silent };
       } else if (step.entry.kind === "file") {
-        const path = [...base, ...step.path];
+        const { path } = step;
+        const full = [...base, ...path];
         yield {
           kind: "file",
           path: ownPath(step.path),
@@ -81,7 +87,8 @@ export async function* treeItems(root: Root, base: Segments, options: TreeOption
           mtimeUs: step.entry.mtimeUs,
           mode: options.mode ?? step.entry.mode,
           read: () => readBelow(parents, path, step.entry, shown),
-          open: () => openBelow(parents, root, path, shown, links === "follow" && options.anywhere === true),
+          open: () =>
+            openBelow(parents, root, { path, full }, shown, links === "follow" && options.anywhere === true),
         };
       } else if (step.entry.kind === "link" && links === "keep") {
         yield linkItem(
@@ -143,12 +150,18 @@ function readBelow(parents: Parents, path: Segments, entry: Entry, shown: string
   }
 }
 
-function openBelow(parents: Parents, root: Root, path: Segments, shown: string, anywhere: boolean): Outgoing {
-  if (anywhere) return Outgoing.open(root.top.pathBelow(path), shown);
+function openBelow(
+  parents: Parents,
+  root: Root,
+  { path, full }: { readonly path: Segments; readonly full: Segments },
+  shown: string,
+  anywhere: boolean,
+): Outgoing {
+  if (anywhere) return Outgoing.open(root.top.pathBelow(full), shown);
   const name = path.at(-1) ?? "";
   const folder = parents.open(path.slice(0, -1), false);
   const entry = folder.entry(name);
-  if (entry?.kind === "link") return Outgoing.fromFd(root.openForRead(path).fd, shown);
+  if (entry?.kind === "link") return Outgoing.fromFd(root.openForRead(full).fd, shown);
   try {
     return Outgoing.fromFd(openFile(folder.path(name)).fd, shown);
   } catch (thrown) {

@@ -41,6 +41,9 @@ export class Channel {
   #frames: ReceivedFrame[] = [];
   #head = 0;
   #held = 0;
+  /** Frames that wait behind a packed one: a few bytes of those may be many megabytes. */
+  #later: ReceivedFrame[] = [];
+  #laterHead = 0;
   #next: { resolve: (frame: ReceivedFrame) => void; reject: (error: SockError) => void } | undefined;
   #failure: SockError | undefined;
   #pings: ReturnType<typeof setInterval> | undefined;
@@ -151,7 +154,7 @@ export class Channel {
         this.#head = 0;
       }
       this.#held -= FRAME_OVERHEAD_BYTES + (frame.body?.length ?? 0);
-      if (this.connection.paused && this.#held < RESUME_BYTES) this.connection.resume();
+      if (this.#held < RESUME_BYTES) this.#goOn();
       return frame;
     }
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -235,20 +238,54 @@ export class Channel {
 
   #decode(decoder: FrameDecoder, chunk: Uint8Array): void {
     const memory = new Chunk(chunk);
+    const isOuter = decoder === this.#decoder;
     decoder.push(chunk, (frame) => {
-      if (frame.header.type === "packed") {
-        if (decoder !== this.#decoder || !this.#takesPacked) {
-          throw new SockError("protocol", "the peer packed what must not be");
-        }
-        this.#unpack(frame);
-      } else if (frame.body?.buffer !== chunk.buffer) this.#frame(frame);
-      else if (isLent(frame.header)) this.#frame({ ...frame, release: memory.lend() });
+      const isPacked = frame.header.type === "packed";
+      if (isPacked && (!isOuter || !this.#takesPacked)) {
+        throw new SockError("protocol", "the peer packed what must not be");
+      }
+      const isLate = isOuter && (this.#isLate || (isPacked && this.#held > PAUSE_BYTES));
+      const take = (one: ReceivedFrame): void => {
+        if (isLate) this.#later.push(one);
+        else this.#arrived(one);
+      };
+      if (frame.body?.buffer !== chunk.buffer) take(frame);
+      else if (isLent(frame.header)) take({ ...frame, release: memory.lend() });
       else {
-        memory.keep();
-        this.#frame(frame);
+        if (isLate || !isPacked) memory.keep();
+        take(frame);
       }
     });
     memory.seal();
+  }
+
+  /** Something waits behind a packed frame, and so does what comes after it. */
+  get #isLate(): boolean {
+    return this.#laterHead < this.#later.length;
+  }
+
+  #arrived(frame: ReceivedFrame): void {
+    if (frame.header.type === "packed") this.#unpack(frame);
+    else this.#frame(frame);
+  }
+
+  /** There is room again: for what waits here first, then for what is still on its way. */
+  #goOn(): void {
+    try {
+      while (this.#isLate && this.#held < PAUSE_BYTES) {
+        const frame = this.#later[this.#laterHead++];
+        if (frame !== undefined) this.#arrived(frame);
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof SockError)) throw thrown;
+      this.#later = [];
+      this.#laterHead = 0;
+      this.refuse(thrown);
+    }
+    if (this.#isLate) return;
+    this.#later = [];
+    this.#laterHead = 0;
+    if (this.connection.paused && this.#held < RESUME_BYTES) this.connection.resume();
   }
 
   #frame(frame: ReceivedFrame): void {

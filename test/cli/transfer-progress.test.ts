@@ -9,6 +9,7 @@ function recorder(terminal: boolean) {
   const ui = {
     terminal,
     report: (line: string) => lines.push(line),
+    info: (line: string) => lines.push(line),
     live: (line: string) => frames.push(line),
     clearLive: () => undefined,
   };
@@ -57,7 +58,8 @@ test("what was there already counts for the share, not for the rate", () => {
   progress.begin(100_000_000);
   progress.goOn(60_000_000);
   move(progress, clock, 10);
-  expect(lines).toEqual(["a.bin  70 MB of 100 MB, 1.0 MB/s"]);
+  expect(lines).toEqual(["goes on at 60 MB of 100 MB", "a.bin  70 MB of 100 MB, 1.0 MB/s"]);
+  expect(progress.there).toBe(60_000_000);
   expect(frames.at(-1)).toMatch(/ 7\d % .* 1\.0 MB\/s /);
 });
 
@@ -82,7 +84,12 @@ test("where a signal stopped it", () => {
     message: "stopped after 1 file, 5.0 kB; go on",
   });
   expect(stopped("interrupted", null, 0, 0)).toBe("thrown");
-  expect(stopped("timeout", 100, 63, 0)).toBe("thrown");
+  expect(stopped("timeout", 100, 63, 0)).toMatchObject({
+    code: "timeout",
+    message: "stopped at 63 % of 100 B",
+    hint: "go on",
+  });
+  expect(stopped("timeout", 100, 0, 0)).toBe("thrown");
   expect(new TransferProgress(ui, 1).stopped("thrown", new AbortController().signal, 3, "go on")).toBe(
     "thrown",
   );

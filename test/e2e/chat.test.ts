@@ -279,7 +279,7 @@ describe("a plain peer", () => {
     const { child, port } = await waiting("--encoding", "gbk");
     await using one = child;
     const nc = Bun.spawn(["nc", "127.0.0.1", String(port)], { stdin: "pipe", stdout: "pipe" });
-    nc.stdin.write(Uint8Array.from([0xc4, 0xe3, 0xba, 0xc3, 0x0a]));
+    await nc.stdin.write(Uint8Array.from([0xc4, 0xe3, 0xba, 0xc3, 0x0a]));
     await nc.stdin.flush();
     await until(() => said(one).length === 1, "the words");
     expect(String(said(one)[0])).toEndWith(": 你好\n");

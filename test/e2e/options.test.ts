@@ -228,7 +228,7 @@ describe("the others", () => {
     expect(failed.stderr).toMatch(/^sock: nothing: .*\nsock: 1 of 2 failed\n$/);
     expect((await run("get", ":t", "again", "-v")).stderr).toMatch(/^new {2}again\/a\nagain {2}1 file, /);
     expect((await run("put", "t", ":", "-v")).stderr).toMatch(
-      /^same {2}127.0.0.1:t\/a\n127.0.0.1: {2}0 files, 1 skipped\n$/,
+      /^same {2}127.0.0.1:t\/a\n127.0.0.1: {2}0 files, 1 there already\n$/,
     );
   });
 

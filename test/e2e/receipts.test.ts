@@ -139,7 +139,7 @@ describe("a receipt of what went wrong", () => {
     expect(resultOf(ran.stdout)).toMatchObject({ status: 10, files: FILES - 1, failed: 1 });
     expect(check(there())).toMatchObject({ status: 0, good: FILES - 1 });
     const human = await run("put", "tree", ":", "--receipt", "receipt");
-    expect(human.stderr).toMatch(/0 files, \d+ skipped, 1 failed\n/);
+    expect(human.stderr).toMatch(/0 files, \d+ there already, 1 failed\n/);
     expect(check(there())).toMatchObject({ status: 0, good: FILES - 1 });
   });
 
@@ -243,7 +243,7 @@ describe("the last line has files, bytes, what was skipped, and the rate", () =>
     expect((await run("put", "t", ":")).stderr).toMatch(
       new RegExp(`^127.0.0.1:  ${FILES} files, 3\\.0 MB in .* \\([\\d.]+ .B/s\\), verified on both sides\n$`),
     );
-    expect((await run("put", "t", ":")).stderr).toBe(`127.0.0.1:  0 files, ${FILES} skipped\n`);
+    expect((await run("put", "t", ":")).stderr).toBe(`127.0.0.1:  0 files, ${FILES} there already\n`);
     expect((await run("get", ":t", "back")).stderr).toMatch(/^back  \d+ files, 3\.0 MB in .*\/s\), verified/);
     expect((await run("get", ":t/plain", "one")).stderr).toMatch(/^one  5 B in .*, new, verified.*\nsha256 /);
     expect((await run("put", "nothing", ":")).stderr).toBe("127.0.0.1:  0 files\n");

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import { scriptedServer } from "../helpers/scripted.ts";
 import { resultOf } from "../helpers/run.ts";
@@ -18,6 +18,9 @@ import { until } from "../helpers/until.ts";
 if (!HAS_TMUX) console.warn("terminal tests are skipped: no tmux here");
 const has = (program: string): boolean => HAS_TMUX && Bun.which(program) !== null;
 
+/** What the shell here says then; the line that was typed has no number. */
+const ENDED = /ended with \d/;
+
 /** A login shell with a prompt that can be waited for, and no start files. */
 async function terminalServer(): Promise<Serving> {
   const server = await shellServer({ args: ["--login-shell", "/bin/bash"] });
@@ -30,6 +33,8 @@ async function terminalServer(): Promise<Serving> {
 
 async function opened(server: Serving, ...args: string[]): Promise<Screen> {
   const here = await screen({ SOCK_JOIN: server.join });
+  // else the shell here would take the terminal from a client that is stopped
+  await here.enter("set +m");
   await here.enter(`$SOCK_BIN shell ${args.join(" ")}; echo "ended with $?"`);
   await here.shows("there>");
   return here;
@@ -56,6 +61,18 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     await here.enter("exit 5");
     await here.shows("ended with 5");
     await isRestored(here);
+  });
+
+  test("no child has a descriptor of another one's terminal, or of the server's", async () => {
+    await using server = await terminalServer();
+    await using here = await opened(server);
+    await using other = await opened(server);
+    // the last is the folder that ls itself reads
+    await other.enter("clear; ls /proc/self/fd | tr '\\n' ' '");
+    await other.shows(/^0 1 2 3 there>/m);
+    expect((await shell(server, ["-n", "-c", "ls /proc/self/fd"])).stdout).toBe("0\n1\n2\n3\n");
+    await here.enter("clear; ls /proc/self/fd | tr '\\n' ' '");
+    await here.shows(/^0 1 2 3 there>/m);
   });
 
   test("stty size follows a resize, and a storm of them ends at the last", async () => {
@@ -97,7 +114,7 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     await until(() => processesWith(`sleep\0${word}`).length === 0, "its end");
     await here.enter("true");
     await here.key("C-d");
-    await here.shows("ended with");
+    await here.shows(ENDED);
     await isRestored(here);
   });
 
@@ -107,9 +124,8 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     writeFileSync(`${server.home}/text`, `${lines.join("\n")}\n`);
     await using here = await opened(server);
     await here.enter("echo before; vim -u NONE -i NONE text");
-    await here.shows('"text" 200L');
-    const first = await here.lines();
-    expect(first.slice(0, 23)).toEqual(lines.slice(0, 23));
+    await here.shows(/"text" 200/);
+    expect((await here.lines()).slice(0, 23)).toEqual(lines.slice(0, 23));
     await here.key("G");
     await here.shows("line 200");
     expect((await here.lines()).slice(0, 23)).toEqual(lines.slice(177));
@@ -159,7 +175,8 @@ describe.skipIf(!HAS_TMUX)("a terminal", () => {
     await using server = await terminalServer();
     await using here = await opened(server);
     const lines = Array.from({ length: 200 }, (_, index) => `${index} ${"é~你".repeat(25)}`);
-    await here.enter("stty -echo; cat > pasted; stty echo; md5sum pasted");
+    await here.enter("stty -echo; echo re''ady; cat > pasted; stty echo; md5sum pasted");
+    await here.shows(/^ready$/m);
     for (let at = 0; at < lines.length; at += 20) await here.type(`${lines.slice(at, at + 20).join("\r")}\r`);
     await here.key("C-d");
     const wanted = new Bun.CryptoHasher("md5").update(`${lines.join("\n")}\n`).digest("hex");
@@ -182,7 +199,7 @@ describe.skipIf(!HAS_TMUX)("words for sock itself, after a newline", () => {
     await here.enter(`sleep ${word} & true`);
     await until(() => processesWith(`sleep\0${word}`).length === 1, "sleep");
     await here.type("~.");
-    await here.shows("ended with");
+    await here.shows(ENDED);
     await isRestored(here);
     await until(() => processesWith(`sleep\0${word}`).length === 0, "the end of the session there");
     expect((await shell(server, ["--list"])).stdout).toBe("");
@@ -200,23 +217,28 @@ describe.skipIf(!HAS_TMUX)("words for sock itself, after a newline", () => {
     await here.shows(/Stopped|suspended/i);
     await isRestored(here);
     await here.enter("clear; fg");
-    await here.shows("fg");
+    await here.shows("SOCK_BIN");
     await here.enter("");
+    await here.shows("there>");
     await here.enter("echo $((40 + 2))");
     await here.shows(/^42$/m);
     await here.enter("exit 3");
+    await here.shows(/logout\n(.*\n)*here>/);
     await here.enter("echo ended with $?");
     await here.shows("ended with 3");
   });
 });
 
 describe.skipIf(!HAS_TMUX)("the local terminal is restored", () => {
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+  for (const [signal, status] of [
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
     test(`after ${signal} of the client, and the terminal waits there`, async () => {
       await using server = await terminalServer();
       await using here = await opened(server);
       process.kill(clientOf(server), signal);
-      await here.shows("ended with");
+      await here.shows(`ended with ${status}`);
       await isRestored(here);
       const list = await shell(server, ["--list", "--json"]);
       expect(list.stdout).toContain('"attached":false');
@@ -233,7 +255,7 @@ describe.skipIf(!HAS_TMUX)("the local terminal is restored", () => {
         await here.key("Enter");
         await here.type("~.");
       }
-      await here.shows("ended with");
+      await here.shows(ENDED);
       await isRestored(here);
     }
   });
@@ -281,25 +303,37 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
 
   test("8 MB pasted into what never reads: memory flat on both sides, and it can be left", async () => {
     await using server = await terminalServer();
-    await using here = await opened(server);
+    await using here = await screen({ SOCK_JOIN: server.join });
+    // the rest of the paste is for cat, and not for the shell here
+    await here.enter(`set +m; $SOCK_BIN shell; echo $? > ${server.home}/status; cat > /dev/null`);
+    await here.shows("there>");
     const client = clientOf(server);
     const word = sleepWord();
     await here.enter(`stty raw -echo; sleep ${word}`);
     await until(() => processesWith(`sleep\0${word}`).length === 1, "sleep");
     const before = [residentMiB(server.process.pid), residentMiB(client)];
-    // the pane's own terminal is what holds the rest
-    void here.paste(8_000_000);
+    await here.paste(8_000_000);
     await Bun.sleep(1500);
     expect(residentMiB(server.process.pid) - (before[0] ?? 0)).toBeLessThan(20);
     expect(residentMiB(client) - (before[1] ?? 0)).toBeLessThan(20);
     process.kill(client, "SIGTERM");
-    await here.shows("ended with");
+    const status = await until(
+      () => existsSync(`${server.home}/status`) && readFileSync(`${server.home}/status`, "utf8"),
+    );
+    expect(status).toBe("143\n");
   });
 });
 
 test("without a terminal here it is a usage error; with --json too", async () => {
   await using server = await shellServer();
-  for (const args of [[], ["--attach"], ["--name", "x"]]) {
+  for (const args of [
+    [],
+    ["--attach"],
+    ["--name", "x"],
+    ["--attach", "-c", "true"],
+    ["aa", "ls"],
+    ["--name", "a b"],
+  ]) {
     const ran = await shell(server, ["--json", ...args]);
     expect([args, ran.status, resultOf(ran.stdout)]).toMatchObject([args, 255, { code: "usage" }]);
   }

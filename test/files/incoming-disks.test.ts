@@ -1,6 +1,7 @@
 /** What only other file systems show. They need the right to mount; without it these tests are skipped. */
 import { afterAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
+import { StagedTree } from "../../src/files/staging.ts";
 import { Incoming } from "../../src/files/incoming.ts";
 import { DATA_BYTES, PARTIAL_FOLDER } from "../../src/protocol/constants.ts";
 import { until } from "../helpers/until.ts";
@@ -87,5 +88,22 @@ describe.skipIf(!canMount)("on disks of their own (needs the right to mount)", (
     } finally {
       run("umount", "-l", ground.path("bound"));
     }
+  });
+
+  test("a folder with a disk in it does not change as one: the disk, and what is on it, stays", async () => {
+    using ground = new Playground();
+    fs.mkdirSync(ground.path("www", "disk"), { recursive: true });
+    fs.writeFileSync(ground.path("www", "a"), "old");
+    await mounted(ground.path("www", "disk"), "size=1m", async () => {
+      fs.writeFileSync(ground.path("www", "disk", "data"), "data");
+      const staged = await StagedTree.begin(ground.root(), ["www"], { key: "key", run: "run" });
+      fs.writeFileSync(staged.root.top.path("a"), "new");
+      expect(await outcome(() => staged.publish())).toBe("permission");
+      await staged.remove();
+      staged.close();
+      expect(fs.readFileSync(ground.path("www", "disk", "data"), "utf8")).toBe("data");
+      expect(fs.readFileSync(ground.path("www", "a"), "utf8")).toBe("old");
+      expect(ground.litter()).toEqual([]);
+    });
   });
 });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { Incoming } from "../../src/files/incoming.ts";
 import { openPartialFolder } from "../../src/files/partials.ts";
+import { StagedTree } from "../../src/files/staging.ts";
 import { sweepPartials } from "../../src/files/sweep.ts";
 import { MAX_PARTIALS, PARTIAL_FOLDER, PARTIAL_TTL_MS, RESUME_BYTES } from "../../src/protocol/constants.ts";
 import { until } from "../helpers/until.ts";
@@ -17,10 +18,29 @@ test("partials that are too old are swept, others stay", async () => {
   const [name] = fs.readdirSync(ground.path(PARTIAL_FOLDER));
   fs.utimesSync(ground.path(PARTIAL_FOLDER, name ?? ""), 0, 0);
   expect(await sweepPartials(root, Date.now() + PARTIAL_TTL_MS - 60_000)).toBe(0);
+  const abandoned = ground.path(PARTIAL_FOLDER, "abandoned");
+  fs.writeFileSync(abandoned, "");
+  // however the clock jumps, what is written now is not abandoned
   expect(await sweepPartials(root, Date.now() + PARTIAL_TTL_MS + 60_000)).toBe(1);
-  expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toEqual([]);
-  expect(await outcome(() => incoming.publish({ bytes: 4 }))).toBe("not-found");
-  expect((await put(root, ["x"], "again")).action).toBe("new");
+  expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toEqual([name ?? ""]);
+  expect(await outcome(() => incoming.publish({ bytes: 4 }))).toBe("ok");
+  expect((await put(root, ["x"], "again")).action).toBe("replaced");
+});
+
+test("a tree that is on its way is not swept, nor whose it is", async () => {
+  using ground = new Playground();
+  fs.mkdirSync(ground.path("www"));
+  const root = ground.root();
+  const owner = { key: "key", run: "run" };
+  const staged = await StagedTree.begin(root, ["www"], owner);
+  fs.writeFileSync(staged.root.top.path("a"), "a");
+  const later = Date.now() + 2 * PARTIAL_TTL_MS;
+  expect(await sweepPartials(root, later)).toBe(0);
+  expect(await staged.publish()).toBe("replaced");
+  staged.close();
+  // the old version, which nobody has removed
+  expect(await sweepPartials(root, later)).toBe(1);
+  expect(fs.readdirSync(ground.path("www"))).toEqual(["a"]);
 });
 
 function processorMs(): number {

@@ -154,7 +154,8 @@ class TcpLine {
     if (this.#closed) return;
     this.#closed = true;
     for (const [from] of Object.values(this.#ends)) {
-      if (how === "end") from.destroySoon();
+      // what the other end has not read yet would be gone with a socket that is closed before ours has read all of its own
+      if (how === "end") from.end();
       else from.resetAndDestroy();
     }
     this.onClose();

@@ -95,7 +95,7 @@ export function writtenBy(pid: number): number {
 
 /** The `sock shell` that talks to this server by its own code. */
 export function clientOf(server: { readonly join: string }): number {
-  const [pid] = processesWith("\0shell").filter((found) => environmentOf(found).includes(server.join));
+  const pid = processesWith("\0shell").find((found) => environmentOf(found).includes(server.join));
   if (pid === undefined) throw new Error("no client runs");
   return pid;
 }

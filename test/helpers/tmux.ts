@@ -18,6 +18,8 @@ export interface Screen extends AsyncDisposable {
   resize(cols: number, rows: number): Promise<void>;
   /** Types a line and Enter. */
   enter(line: string): Promise<void>;
+  /** From now on keeps all that is written to it; what comes back reads that. */
+  record(): Promise<() => Promise<string>>;
   /** Pastes so many bytes, lines of them; the terminal takes them as fast as it can. */
   paste(bytes: number): Promise<void>;
 }
@@ -74,6 +76,12 @@ export async function screen(env: Record<string, string>): Promise<Screen> {
       await self.type(line);
       await self.key("Enter");
     },
+    record: async () => {
+      const path = folder.join("recorded");
+      await Bun.write(path, "");
+      await tmux("pipe-pane", `cat >> '${path}'`);
+      return async () => Bun.file(path).text();
+    },
     paste: async (bytes) => {
       const file = folder.join("paste");
       await Bun.write(file, `${"x".repeat(63)}\n`.repeat(Math.ceil(bytes / 64)));
@@ -85,6 +93,11 @@ export async function screen(env: Record<string, string>): Promise<Screen> {
       await folder[Symbol.asyncDispose]();
     },
   };
-  await self.shows("here>");
-  return self;
+  try {
+    await self.shows("here>");
+    return self;
+  } catch (error) {
+    await self[Symbol.asyncDispose]();
+    throw error;
+  }
 }

@@ -79,7 +79,7 @@ async function converse(heard: Heard): Promise<void> {
       retryMs: 0,
       receiver: { ...common, ...flags, mayCompare: true, owner: undefined },
       // as somebody in that folder would name it
-      place: (_source, kind) => ({ ...places.place("a.txt", kind), shown: "b.txt" }),
+      place: (_source, kind) => ({ ...places.place("a.txt", kind, "a.txt"), shown: "b.txt" }),
       fresh: () => places.fresh,
       onFailed: (_source, error) => {
         throw error;

@@ -343,6 +343,13 @@ describe("ranges", () => {
       expect(code(() => parseServerMessage(changed(type, fields, serverSamples)))).toBe(wanted));
   }
 
+  test("the program of a listed terminal may have a long path", () => {
+    const item = (command: string): string =>
+      code(() => parseServerMessage(changed("terminal_item", { command }, serverSamples)));
+    expect(item("/".repeat(MAX_PATH_BYTES))).toBe("none");
+    expect(item("/".repeat(MAX_PATH_BYTES + 1))).toBe("protocol");
+  });
+
   test("limits in the server's hello", () => {
     expect(codeOfLimits({ header: 4096, body: 0 })).toBe("none");
     expect(codeOfLimits({ header: 4095, body: 0 })).toBe("protocol");

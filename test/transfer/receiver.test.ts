@@ -1,6 +1,7 @@
 /** A receiver, told what PROTOCOL.md's chapter Entries says that senders may say, and what they may not. */
 import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
+import { wireSegments } from "../../src/files/names.ts";
 import type { SenderMessage } from "../../src/protocol/file-messages.ts";
 import type { Header } from "../../src/protocol/frame.ts";
 import type { ReceiverOptions } from "../../src/transfer/receiving-options.ts";
@@ -229,4 +230,17 @@ describe("folders and links", () => {
     expect(fs.readlinkSync(ground.path("f/m"))).toBe("../a");
     expect(fs.readdirSync(ground.path("f")).sort()).toEqual(["l", "m"]);
   });
+});
+
+test("what can't be asked whether it is left out is that entry's failure, and the others come", async () => {
+  using ground = new Playground();
+  const talk = new Talk(ground, {
+    isLeftOut: (entry) => "path" in entry && wireSegments(entry.path).includes("unwanted"),
+  });
+  const bytes = text("some words");
+  expect(await talk.says(whole(0, "../x", bytes), bytes)).toMatchObject({ type: "stop", code: "outside" });
+  expect(await talk.says(whole(1, "unwanted", bytes), bytes)).toMatchObject({ action: "skipped" });
+  expect(await talk.says(whole(2, "x", bytes), bytes)).toMatchObject({ action: "new" });
+  await talk.receiver.close();
+  expect(fs.readdirSync(ground.dir)).toEqual(["x"]);
 });

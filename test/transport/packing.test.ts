@@ -288,3 +288,47 @@ describe("packed frames", () => {
     expect(await rejectionOf(Promise.resolve(channel.next()))).toBe("protocol");
   });
 });
+
+test("many packed frames in one read: no more of them is unpacked than is asked for, and all arrive in order", async () => {
+  using server = testServer();
+  const { client, session } = await link(server);
+  const channel = new Channel(session);
+  channel.open(true);
+  client.write(HELLO);
+  expect((await channel.next()).header.type).toBe("hello");
+  const COUNT = 300;
+  const frames: Uint8Array[] = [];
+  for (let entry = 0; entry < COUNT; entry++) {
+    const raw = encodeFrame({ type: "data", entry }, new Uint8Array(MiB));
+    frames.push(
+      encodeFrame({ type: "packed", raw: raw.length }, zstd(raw)),
+      encodeFrame({ type: "x", entry }),
+    );
+  }
+  const before = process.memoryUsage().arrayBuffers;
+  client.write(Buffer.concat(frames));
+  await until(() => session.paused, "a full queue");
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * MiB);
+  for (let entry = 0; entry < COUNT; entry++) {
+    const { header, body, release } = await channel.next();
+    expect([header.type, header["entry"], body?.length]).toEqual(["data", entry, MiB]);
+    release?.();
+    expect((await channel.next()).header).toMatchObject({ type: "x", entry });
+  }
+  expect(session.paused).toBe(false);
+});
+
+test("what can't be unpacked is refused, also when its turn comes later", async () => {
+  using server = testServer();
+  const { client, session } = await link(server);
+  const channel = new Channel(session);
+  channel.open(true);
+  client.write(HELLO);
+  const raw = encodeFrame({ type: "data", entry: 0 }, new Uint8Array(MiB));
+  const good = encodeFrame({ type: "packed", raw: raw.length }, zstd(raw));
+  const bad = encodeFrame({ type: "packed", raw: raw.length + 1 }, zstd(raw));
+  client.write(Buffer.concat([...Array.from({ length: 20 }, () => good), bad, good]));
+  await until(() => session.paused, "a full queue");
+  for (let count = 0; count < 21; count++) await channel.next();
+  expect(await rejectionOf(Promise.resolve(channel.next()))).toBe("protocol");
+});

@@ -1,0 +1,86 @@
+/** What people do who know scp and rsync: they are told once, and what to write. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { commandHabit, flagHabit } from "../../src/cli/habits.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { events, resultOf, sock } from "../helpers/run.ts";
+import { serve, type Serving } from "../helpers/serve.ts";
+import { temporaryFolder, type TemporaryFolder } from "../helpers/temp.ts";
+
+let root: TemporaryFolder;
+let here: TemporaryFolder;
+let server: Serving;
+let run: (...args: string[]) => ReturnType<typeof sock>;
+
+beforeAll(async () => {
+  root = await temporaryFolder();
+  here = await temporaryFolder();
+  server = await serve({ args: [root.path] });
+  run = (...args) => sock(args, { home: here.path, env: { SOCK_JOIN_WEB1: server.join } });
+  await mkdir(here.join("tree"));
+  for (const name of ["tree/a", "tree/b", "f"]) writeFileSync(here.join(name), name);
+  expect(await run("put", "f", "tree", "web1")).toMatchObject({ status: 0 });
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await root[Symbol.asyncDispose]();
+  await here[Symbol.asyncDispose]();
+});
+
+describe("a hint", () => {
+  const LINES: [string[], number, RegExp][] = [
+    [["cp", "f", "web1:"], 2, /hint: sock put FILE HOST:\[PATH\]/],
+    [["rm", "web1:f"], 2, /hint: .* deletes nothing/],
+    [["put", "-r", "tree", "web1:"], 2, /hint: folders go whole/],
+    [["put", "-x", "tree", "web1:"], 2, /hint: sock help put lists its flags/],
+    [["serve", "-p", "80"], 2, /hint: --listen/],
+    [["put", "f", "kai@web1:"], 7, /hint: did you mean web1\?/],
+    [["put", "f", "web1/x"], 2, /hint: .*HOST:PATH, with a colon/],
+    [["get", "f", "web1:"], 2, /hint: sock put f web1: sends it/],
+    [["put", "web1:f", "web1:g"], 2, /hint: from one server to another/],
+  ];
+  for (const [line, status, hint] of LINES) {
+    test(line.join(" "), async () => {
+      const ran = await run(...line);
+      expect([ran.status, ran.stdout]).toEqual([status, ""]);
+      expect(ran.stderr).toMatch(hint);
+    });
+  }
+
+  test("never stands in the way of a command of ours", () => {
+    expect([...COMMANDS.keys()].filter((name) => commandHabit(name) !== undefined)).toEqual([]);
+    expect([commandHabit("constructor"), flagHabit("toString", "-r"), flagHabit("put", "valueOf")]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
+describe("what can't land is told once", () => {
+  const LINES: [string[], string][] = [
+    [["get", "web1:f/"], "sock: f/: is a file\nsock: hint: leave out the / at its end\n"],
+    [["get", "web1:f", "f/"], "sock: f/: is not a folder\n"],
+    [["get", "web1:tree", "f"], "sock: f: is not a folder\nsock: 1 of 1 failed\n"],
+    [["put", "tree", "web1:f"], "sock: f: is a file, and what comes goes into a folder\n"],
+    [["put", "f", "tree", "web1:f"], "sock: f: is a file, and what comes goes into a folder\n"],
+    [["put", "tree", "web1:f", "--dry-run"], "sock: f: is a file, and what comes goes into a folder\n"],
+  ];
+  for (const [line, words] of LINES) {
+    test(line.join(" "), async () => {
+      expect(await run(...line)).toMatchObject({ status: 1, stderr: words });
+      const { stdout } = await run(...line, "--json");
+      expect(resultOf(stdout)).toMatchObject({ status: 1, code: "not-folder" });
+      expect(events(stdout).filter(({ type }) => type === "file").length).toBeLessThan(2);
+    });
+  }
+});
+
+test("a name that is taken, and one that was revoked before, are told", async () => {
+  const owner = (...args: string[]) => sock(args, { home: server.home });
+  expect((await owner("invite", "--name", "kai")).stderr).not.toContain("taken");
+  expect((await owner("revoke", "kai")).stderr).toBe("revoked the code kai\n");
+  expect((await owner("invite", "--name", "kai")).stderr).toMatch(/^kai-2 .*\n.*kai is taken\n/);
+  expect((await owner("revoke", "kai")).stderr).toBe("the code kai was revoked before\n");
+});
