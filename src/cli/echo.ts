@@ -1,12 +1,13 @@
 import { fstatSync } from "node:fs";
 import { echo } from "../client/echo.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
-import { measureEcho, type Measured } from "../client/measure.ts";
+import { measureEcho } from "../client/measure.ts";
 import { Session } from "../client/session.ts";
-import { SockError, STATUS } from "../errors.ts";
-import { isMet, type Threshold, verdictOf } from "../measure/verdict.ts";
 import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
+import { SockError } from "../errors.ts";
+import { percent, summaryUs } from "../measure/summary.ts";
+import { verdictOf } from "../measure/verdict.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration } from "../text/units.ts";
 import { lines } from "./lines.ts";
@@ -15,23 +16,21 @@ import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
+import {
+  rttLine,
+  rttThresholds,
+  RTT_LIMITS,
+  RTT_LIMIT_NAMES,
+  statusOf,
+  thresholdLines,
+} from "./thresholds.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const DEFAULT_COUNT = 1000;
 const DEFAULT_SIZE = 64;
 const MAX_SIZE = 1024 * 1024;
 const MAX_CONNECTIONS = 10_000;
-/** Percentiles that can be stated as limits. */
-const PERCENTILES = [
-  ["max-p50", 50],
-  ["max-p90", 90],
-  ["max-p99", 99],
-  ["max-p99.9", 99.9],
-  ["max-rtt", 100],
-] as const;
-/** Fewer samples than this say nothing about the last one in a thousand. */
-const P999_LEAST = 1000;
-
+const MAX_RATE = 1_000_000;
 const args = {
   host: {
     type: "positional",
@@ -48,31 +47,13 @@ const args = {
   },
   size: { type: "string", kind: "bytes", valueHint: "B", description: `bytes each way (${DEFAULT_SIZE})` },
   conns: { type: "string", kind: "count", valueHint: "C", description: "connections at the same time (1)" },
-  "max-rtt": {
+  rate: {
     type: "string",
-    kind: "duration",
-    valueHint: "DUR",
-    description: "status 3 if any round trip takes longer",
+    kind: "count",
+    valueHint: "N",
+    description: "send so many a second, whether or not the ones before are back",
   },
-  "max-p50": {
-    type: "string",
-    kind: "duration",
-    valueHint: "DUR",
-    description: "status 3 if half of them take longer",
-  },
-  "max-p90": { type: "string", kind: "duration", valueHint: "DUR", description: "likewise for one in ten" },
-  "max-p99": {
-    type: "string",
-    kind: "duration",
-    valueHint: "DUR",
-    description: "likewise for one in a hundred",
-  },
-  "max-p99.9": {
-    type: "string",
-    kind: "duration",
-    valueHint: "DUR",
-    description: "likewise for one in a thousand",
-  },
+  ...RTT_LIMITS,
   "min-rate": {
     type: "string",
     kind: "count",
@@ -87,7 +68,7 @@ const args = {
 type EchoArgs = Args<typeof args>;
 
 /** Flags that make no sense without a measurement. */
-const MEASURING = ["count", "size", "conns", ...PERCENTILES.map(([name]) => name), "min-rate"] as const;
+const MEASURING = ["count", "size", "conns", "rate", ...RTT_LIMIT_NAMES, "min-rate"] as const;
 
 export default defineVerb({
   meta: {
@@ -202,102 +183,60 @@ async function measure(context: Context, target: Target, given: EchoArgs): Promi
   const count = inRange("--count", given.count ?? DEFAULT_COUNT, 1, Number.MAX_SAFE_INTEGER);
   const size = inRange("--size", given.size ?? DEFAULT_SIZE, 0, MAX_SIZE);
   const connections = inRange("--conns", given.conns ?? 1, 1, MAX_CONNECTIONS);
+  const rate = given.rate === undefined ? undefined : inRange("--rate", given.rate, 1, MAX_RATE);
   const progress = new Progress(context.ui, target.name, count, undefined, String);
   const measured = await measureEcho(target, {
     ...sessionOptions(context),
     count,
     size,
     connections,
+    rate,
     onProgress: (done) => progress.update(done),
   });
   progress.done();
-  const figures = figuresOf(measured);
-  const thresholds = thresholdsOf(given, figures);
+  const { failure, done, seconds, sent, inTime } = measured;
+  const rtt = summaryUs(measured.rtt);
+  const perSecond = seconds > 0 ? Math.round(done / seconds) : 0;
+  const kept = rate === undefined ? null : percent(inTime, sent);
+  const thresholds = rttThresholds(given, rtt);
+  const least = given["min-rate"];
+  if (least !== undefined) {
+    thresholds.push({ name: "min-rate", limit: least, value: perSecond, unit: "/s", atLeast: true });
+  }
   const verdict = verdictOf(thresholds);
   context.json.result({
     host: target.name,
     size,
     connections,
     count,
-    complete: measured.failure === undefined,
-    done: measured.done,
-    seconds: round(measured.seconds, 3),
-    per_second: figures.perSecond,
-    rtt_us: figures.rtt,
+    complete: failure === undefined,
+    sent,
+    done,
+    seconds: Number(seconds.toFixed(3)),
+    per_second: perSecond,
+    schedule_kept_percent: kept,
+    rtt_us: rtt,
+    rtt_from_schedule_us: measured.fromSchedule === undefined ? null : summaryUs(measured.fromSchedule),
     verdict,
   });
   if (!context.json.enabled) {
-    const what = `${measured.done} x ${formatBytes(size)} over ${connections} connection${connections === 1 ? "" : "s"}`;
-    context.ui.print(
-      `${target.name} ${measured.address}   ${what} in ${formatDuration(measured.seconds * 1000)}`,
-    );
-    for (const line of table(figures, thresholds)) context.ui.print(`  ${line}`);
+    const what = `${done} x ${formatBytes(size)} over ${connections} connection${connections === 1 ? "" : "s"}`;
+    context.ui.print(`${target.name} ${measured.address}   ${what} in ${formatDuration(seconds * 1000)}`);
+    const schedule = kept === null ? "" : `   schedule kept ${kept.toFixed(1)} %`;
+    context.ui.print(`  rate    ${perSecond} round trips a second${schedule}`);
+    context.ui.print(`  ${rttLine(rtt)}`);
+    for (const line of thresholdLines(thresholds)) context.ui.print(`  ${line}`);
   }
-  if (measured.failure !== undefined) throw measured.failure;
-  return verdict.met ? STATUS.done : STATUS.threshold;
-}
-
-interface Figures {
-  perSecond: number;
-  /** Microseconds; null where there are too few samples. */
-  rtt: Record<"min" | "mean" | "p50" | "p90" | "p99" | "p99_9" | "max", number | null> & { n: number };
-}
-
-function figuresOf(measured: Measured): Figures {
-  const { rtt, done, seconds } = measured;
-  const micros = (nanos: number | undefined): number | null =>
-    nanos === undefined ? null : round(nanos / 1000, 1);
-  return {
-    perSecond: seconds > 0 ? Math.round(done / seconds) : 0,
-    rtt: {
-      min: micros(rtt.min),
-      mean: micros(rtt.mean),
-      p50: micros(rtt.percentile(50)),
-      p90: micros(rtt.percentile(90)),
-      p99: micros(rtt.percentile(99)),
-      p99_9: rtt.count < P999_LEAST ? null : micros(rtt.percentile(99.9)),
-      max: micros(rtt.max),
-      n: rtt.count,
-    },
-  };
-}
-
-function thresholdsOf(given: EchoArgs, figures: Figures): Threshold[] {
-  const { rtt } = figures;
-  const values = { 50: rtt.p50, 90: rtt.p90, 99: rtt.p99, 99.9: rtt.p99_9, 100: rtt.max };
-  const stated: Threshold[] = [];
-  for (const [name, percentile] of PERCENTILES) {
-    const limit = given[name];
-    if (limit !== undefined)
-      stated.push({ name, limit: limit * 1000, value: values[percentile], unit: "us" });
-  }
-  const least = given["min-rate"];
-  if (least !== undefined) {
-    stated.push({ name: "min-rate", limit: least, value: figures.perSecond, unit: "/s", atLeast: true });
-  }
-  return stated;
-}
-
-function table(figures: Figures, thresholds: readonly Threshold[]): string[] {
-  const { rtt } = figures;
-  const ms = (micros: number | null): string => (micros === null ? "-" : (micros / 1000).toFixed(3));
-  const shown = (value: number | null, unit: string): string =>
-    value === null ? "unknown" : unit === "us" ? `${ms(value)} ms` : `${value}${unit}`;
-  return [
-    `rate    ${figures.perSecond} round trips a second`,
-    `rtt     min ${ms(rtt.min)}   p50 ${ms(rtt.p50)}   p90 ${ms(rtt.p90)}   p99 ${ms(rtt.p99)}   p99.9 ${ms(rtt.p99_9)}   max ${ms(rtt.max)} ms   n ${rtt.n}`,
-    ...thresholds.map(
-      (one) =>
-        `${isMet(one) ? "met   " : "MISSED"}  ${one.name.padEnd(10)} ${shown(one.limit, one.unit)}   ${shown(one.value, one.unit)}`,
-    ),
-  ];
+  if (failure !== undefined) throw failure;
+  return statusOf(
+    context.ui,
+    thresholds,
+    kept,
+    RTT_LIMIT_NAMES.some((name) => given[name] !== undefined),
+  );
 }
 
 function inRange(flag: string, value: number, least: number, most: number): number {
   if (value >= least && value <= most) return value;
   throw new SockError("usage", `${flag} must be from ${least} to ${most}`);
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }

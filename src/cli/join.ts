@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join } from "../client/join.ts";
+import { join, type UdpTried } from "../client/join.ts";
 import { SockError } from "../errors.ts";
 import { stateFolder } from "../files/state.ts";
 import { isTerminal } from "./output.ts";
@@ -41,20 +41,36 @@ export default defineVerb({
       at: given.at,
     });
     const { host, key, caps, address } = joined;
-    const rttMs = Number(joined.rttMs.toFixed(2));
+    const rttMs = hundredths(joined.rttMs);
     context.json.result({
       host: host.name,
       addresses: host.addresses,
       key,
       allows: caps,
       tcp: { works: true, rtt_ms: rttMs },
+      ...(joined.udp === undefined ? {} : { udp: udpResult(joined.udp) }),
     });
     if (context.json.enabled) return;
     context.ui.report(`joined ${host.name} as ${key}`);
     context.ui.report(`  tcp     works, ${rttMs} ms (${address === "" ? "unix socket" : address})`);
+    if (joined.udp !== undefined) context.ui.report(`  udp     ${udpWords(joined.udp)}`);
     context.ui.report(`  allows  ${caps.join(" ")}`);
   },
 });
+
+function udpResult(udp: UdpTried): Record<string, unknown> {
+  return udp.works ? { works: true, rtt_ms: hundredths(udp.rttMs) } : { ...udp };
+}
+
+function udpWords(udp: UdpTried): string {
+  if (udp.works) return `works, ${hundredths(udp.rttMs)} ms`;
+  const where = udp.blocked === null ? "" : `, on the way ${udp.blocked}`;
+  return `does not get through${where} (only sock udp needs it)`;
+}
+
+function hundredths(ms: number): number {
+  return Number(ms.toFixed(2));
+}
 
 async function askCode(context: Context): Promise<string> {
   if (isTerminal(0)) context.ui.report("Paste the code that sock serve or sock invite showed, then Enter:");

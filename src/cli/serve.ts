@@ -203,7 +203,7 @@ function screen(started: Started, given: Args<typeof args>): string[] {
     rows.push(`  ${index === 0 ? "serves    " : "          "}  ${name}  ${dir}  ${access}`);
   }
   rows.push(
-    `  listens     ${started.listening.join(" and ")}${started.listening.some((one) => !one.startsWith("unix:")) ? " (open tcp)" : ""}`,
+    `  listens     ${started.listening.join(" and ")}${started.listening.some((one) => !one.startsWith("unix:")) ? " (open both tcp and udp)" : ""}`,
   );
   const reached = started.reachedAt.join(", ");
   rows.push(

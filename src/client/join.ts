@@ -1,5 +1,6 @@
 import { SockError } from "../errors.ts";
 import { parseAddress } from "../protocol/address.ts";
+import { DATAGRAM_HEADER_BYTES } from "../protocol/constants.ts";
 import { parseJoinCode } from "../protocol/join-code.ts";
 import type { Enrolled } from "../protocol/messages.ts";
 import { identityFromSecret } from "../transport/identity.ts";
@@ -8,6 +9,7 @@ import { addHost, type Host } from "./host-store.ts";
 import { dropPending, pendingSecret } from "./pending.ts";
 import type { Target } from "./hosts.ts";
 import { clientName, Session, type SessionOptions } from "./session.ts";
+import { measureOver } from "./udp.ts";
 
 export interface JoinOptions extends SessionOptions {
   readonly stateFolder: string;
@@ -25,7 +27,19 @@ export interface Joined {
   readonly address: string;
   /** One round trip over TCP, ms. */
   readonly rttMs: number;
+  /** Undefined where it was not tried: the key does not allow it. */
+  readonly udp: UdpTried | undefined;
 }
+
+/** `blocked`: on which way; null where that is not known. */
+export type UdpTried =
+  | { readonly works: true; readonly rttMs: number }
+  | { readonly works: false; readonly blocked: "there" | "back" | null };
+
+/** Datagrams that are tried, ns from one to the next, and what is waited for a reply, ms. */
+const TRIED = 5;
+const TRIED_INTERVAL_NS = 5_000_000;
+const TRIED_WAIT_MS = 500;
 
 /**
  * Makes a fresh key known to the server and remembers both. The key is stored before it is sent, so that the same code
@@ -72,6 +86,27 @@ async function enrol(session: Session, secret: Uint8Array): Promise<Enrolled> {
   throw new SockError("protocol", `the server answered a join with ${message.type}`);
 }
 
+/** A few datagrams; that they can't be tried is no reason for a join to fail. */
+async function tryUdp(session: Session): Promise<UdpTried | undefined> {
+  try {
+    const { trips, counts } = await measureOver(session, {
+      count: TRIED,
+      intervalNs: TRIED_INTERVAL_NS,
+      size: DATAGRAM_HEADER_BYTES,
+      fill: "zero",
+      warmup: 0,
+      waitMs: TRIED_WAIT_MS,
+    });
+    const best = trips.rtt.min;
+    if (best !== null) return { works: true, rttMs: best / 1e6 };
+    const blocked = counts === undefined ? null : counts.peer === null ? "there" : "back";
+    return { works: false, blocked };
+  } catch (thrown) {
+    if (thrown instanceof SockError) return undefined;
+    throw thrown;
+  }
+}
+
 /** What works with the new key. */
 async function look(target: Target, options: SessionOptions): Promise<Omit<Joined, "host">> {
   const session = await Session.open(target, options);
@@ -79,7 +114,10 @@ async function look(target: Target, options: SessionOptions): Promise<Omit<Joine
     const { caps, key } = session.server;
     const started = performance.now();
     if (caps.includes("echo")) await roundTrip(session, new Uint8Array(1), 0);
-    return { key, caps, address: session.channel.connection.address, rttMs: performance.now() - started };
+    const rttMs = performance.now() - started;
+    const { address } = session.channel.connection;
+    const udp = caps.includes("udp") && address !== "" ? await tryUdp(session) : undefined;
+    return { key, caps, address, rttMs, udp };
   } finally {
     session.close();
   }

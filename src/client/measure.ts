@@ -1,7 +1,8 @@
 import { SockError } from "../errors.ts";
-import { Histogram } from "../measure/histogram.ts";
+import { Samples } from "../measure/samples.ts";
 import { roundTrip } from "./echo.ts";
 import type { Target } from "./hosts.ts";
+import { Pace } from "./pace.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 export interface MeasureOptions extends SessionOptions {
@@ -10,6 +11,8 @@ export interface MeasureOptions extends SessionOptions {
   /** Bytes each way. */
   size: number;
   connections: number;
+  /** Round trips a second, all connections together, whether or not the ones before are back; else as fast as they are. */
+  rate: number | undefined;
   /** Called now and then with the round trips done. */
   onProgress?: (done: number) => void;
 }
@@ -19,8 +22,13 @@ export interface Measured {
   /** Round trips that came back equal. */
   readonly done: number;
   readonly seconds: number;
-  /** Nanoseconds. */
-  readonly rtt: Histogram;
+  /** ns. */
+  readonly rtt: Samples;
+  /** ns since each was due; undefined without a schedule. */
+  readonly fromSchedule: Samples | undefined;
+  /** Sent, and of these within an interval of their time. */
+  readonly sent: number;
+  readonly inTime: number;
   /** What stopped it before `count`; what was measured until then is there. */
   readonly failure: SockError | undefined;
 }
@@ -28,39 +36,124 @@ export interface Measured {
 /** Connections that are opened at the same time, so that a large number does not look like a flood. */
 const OPENING_AT_ONCE = 32;
 const PROGRESS_EVERY = 1000;
+/** Frames that one connection has out at most in an open loop: a server that stops answering is no reason to fill memory. */
+const MOST_OUT = 10_000;
 
-/** Closed loop: each connection sends its next frame when the one before is back. Throws when no connection can be had. */
+/** Throws when no connection can be had. */
 export async function measureEcho(target: Target, options: MeasureOptions): Promise<Measured> {
   const sessions = await openAll(target, options);
-  const rtt = new Histogram();
-  const body = new Uint8Array(options.size).map((_, index) => index & 0xff);
-  let begun = 0;
-  let done = 0;
-  let failure: SockError | undefined;
-  const run = async (session: Session): Promise<void> => {
-    while (begun < options.count && failure === undefined) {
-      const seq = begun++;
-      const sent = performance.now();
-      try {
-        await roundTrip(session, body, seq);
-      } catch (thrown) {
-        if (!(thrown instanceof SockError)) throw thrown;
-        failure ??= thrown;
-        return;
-      }
-      rtt.record(Math.round((performance.now() - sent) * 1e6));
-      done += 1;
-      if (done % PROGRESS_EVERY === 0) options.onProgress?.(done);
-    }
-  };
+  const run = new EchoRun(sessions, options);
   const started = performance.now();
   try {
-    await Promise.all(sessions.map(run));
+    if (options.rate === undefined) await run.closedLoop();
+    else await run.openLoop(options.rate);
   } finally {
     for (const session of sessions) session.close();
   }
   const seconds = (performance.now() - started) / 1000;
-  return { address: sessions[0]?.channel.connection.address ?? "", done, seconds, rtt, failure };
+  const { done, rtt, fromSchedule, sent, inTime, failure } = run;
+  const address = sessions[0]?.channel.connection.address ?? "";
+  return { address, done, seconds, rtt, fromSchedule, sent, inTime, failure };
+}
+
+class EchoRun {
+  readonly rtt = new Samples();
+  fromSchedule: Samples | undefined;
+  done = 0;
+  sent = 0;
+  inTime = 0;
+  failure: SockError | undefined;
+  readonly #sessions: readonly Session[];
+  readonly #options: MeasureOptions;
+  readonly #body: Uint8Array;
+
+  constructor(sessions: readonly Session[], options: MeasureOptions) {
+    this.#sessions = sessions;
+    this.#options = options;
+    this.#body = new Uint8Array(options.size).map((_, index) => index & 0xff);
+  }
+
+  /** Each connection sends its next frame when the one before is back. */
+  async closedLoop(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => this.#until(() => this.#inTurn(session))));
+  }
+
+  async #inTurn(session: Session): Promise<void> {
+    while (this.sent < this.#options.count && this.failure === undefined) {
+      const seq = this.sent++;
+      const sent = performance.now();
+      await roundTrip(session, this.#body, seq);
+      this.#back(sent, undefined);
+    }
+  }
+
+  /** Frames leave at their times, over the connections by turns. */
+  async openLoop(rate: number): Promise<void> {
+    const { count, size } = this.#options;
+    const intervalMs = 1000 / rate;
+    const out = this.#sessions.map((): { seq: number; sent: number; due: number }[] => []);
+    this.fromSchedule = new Samples();
+    const { promise: all, resolve: finish } = Promise.withResolvers<void>();
+    const pace = new Pace({
+      count,
+      intervalMs,
+      start: performance.now(),
+      send: (seq, due) => {
+        const at = seq % this.#sessions.length;
+        const [session, waiting] = [this.#sessions[at], out[at]];
+        if (session === undefined || waiting === undefined) return true;
+        if (session.channel.congested || waiting.length >= MOST_OUT) return false;
+        const sent = performance.now();
+        session.channel.send({ type: "echo", size, seq }, this.#body);
+        waiting.push({ seq, sent, due });
+        this.sent += 1;
+        if (sent - due < intervalMs) this.inTime += 1;
+        return true;
+      },
+      isOver: () => this.failure !== undefined,
+      isQuiet: () => this.done === this.sent,
+    });
+    const read = async (session: Session, waiting: (typeof out)[number]): Promise<void> => {
+      while (this.done < count && this.failure === undefined) {
+        const { message, frame } = await session.next();
+        const first = waiting.shift();
+        if (first === undefined || message.type !== "echo" || message.seq !== first.seq) {
+          throw new SockError("protocol", `the server answered an echo with ${message.type}`);
+        }
+        if (frame.body === undefined || Buffer.compare(frame.body, this.#body) !== 0) {
+          throw new SockError("differs", "what came back is not what was sent");
+        }
+        this.#back(first.sent, first.due);
+        if (this.done === count) finish();
+        else if (this.done === this.sent) pace.quiet();
+      }
+    };
+    const reading = async (session: Session, at: number): Promise<void> => {
+      await this.#until(() => read(session, out[at] ?? []));
+      if (this.failure !== undefined) finish();
+    };
+    for (const [at, session] of this.#sessions.entries()) void reading(session, at);
+    await pace.run();
+    await all;
+  }
+
+  #back(sent: number, due: number | undefined): void {
+    const now = performance.now();
+    this.rtt.record(Math.round((now - sent) * 1e6));
+    if (due !== undefined) this.fromSchedule?.record(Math.round((now - due) * 1e6));
+    this.done += 1;
+    if (this.done % PROGRESS_EVERY === 0) this.#options.onProgress?.(this.done);
+  }
+
+  /** The first failure of any connection ends the run. */
+  async #until(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      if (!(thrown instanceof SockError)) throw thrown;
+      this.failure ??= thrown;
+    }
+  }
 }
 
 async function openAll(target: Target, options: MeasureOptions): Promise<Session[]> {

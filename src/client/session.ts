@@ -44,6 +44,8 @@ export class Session {
   /** The server said that it stops; a connection that ends then was not lost by accident. */
   closing = false;
   #over = false;
+  /** Called when it says so. */
+  onClosing: (() => void) | undefined;
 
   private constructor(channel: Channel, server: ServerHello) {
     this.channel = channel;
@@ -120,8 +122,10 @@ export class Session {
     for (;;) {
       const frame = await this.#frame();
       const message = parseServerMessage(frame.header);
-      if (message.type === "closing") this.closing = true;
-      else if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
+      if (message.type === "closing") {
+        this.closing = true;
+        this.onClosing?.();
+      } else if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
       else return { message, frame };
     }
   }

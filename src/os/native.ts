@@ -9,6 +9,9 @@ const RENAMEAT2: Partial<Record<NodeJS.Architecture, number>> = { x64: 316, arm6
 const AT_FDCWD = -100;
 const RENAME_EXCHANGE = 2;
 
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",
@@ -48,6 +51,8 @@ interface Libc {
   readonly fcntl: ((fd: number, command: number, flags: number) => number) | undefined;
   /** Linux only. */
   readonly rename: ((from: Buffer, to: Buffer, flags: number) => number) | undefined;
+  /** Linux only. */
+  readonly setsockopt: ((fd: number, level: number, name: number, value: Buffer) => number) | undefined;
 }
 
 let libc: Libc | undefined;
@@ -68,6 +73,7 @@ function load(): Libc | undefined {
         pipe: undefined,
         fcntl: undefined,
         rename: undefined,
+        setsockopt: undefined,
       };
     });
   } else if (process.platform === "linux") {
@@ -87,6 +93,7 @@ function linux(name: string): Libc {
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
     __errno_location: { args: [], returns: "ptr" },
+    setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   });
   const number = RENAMEAT2[process.arch];
   const rename = (from: Buffer, to: Buffer, flags: number): number => {
@@ -99,7 +106,10 @@ function linux(name: string): Libc {
   };
   const pipe = (ends: Int32Array): number => (symbols.pipe2(ptr(ends), O_CLOEXEC) === 0 ? 0 : errno());
   const { flock, getpwuid, tcflow, fcntl } = symbols;
-  return { flock, getpwuid, tcflow, fcntl, pipe, rename: number === undefined ? undefined : rename };
+  const setsockopt = (fd: number, level: number, name: number, value: Buffer): number =>
+    symbols.setsockopt(fd, level, name, ptr(value), value.length);
+  const renameOrNone = number === undefined ? undefined : rename;
+  return { flock, getpwuid, tcflow, fcntl, pipe, rename: renameOrNone, setsockopt };
 }
 
 function attempt<T>(action: () => T): T | undefined {
@@ -163,6 +173,13 @@ export function exchange(a: string | Buffer, b: string | Buffer): boolean {
   const code = ERRNO[errno] ?? `errno ${errno}`;
   if (code === "EINVAL" || code === "ENOSYS") return false;
   throw Object.assign(new Error(`renameat2: ${code}`), { code });
+}
+
+/** Asks for a larger receive buffer of a socket, bytes; the system's limit stays, and where it can't be had all stays. */
+export function enlargeReceiveBuffer(fd: number, bytes: number): void {
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(bytes);
+  load()?.setsockopt?.(fd, SOL_SOCKET, SO_RCVBUF, value);
 }
 
 function terminated(path: string | Buffer): Buffer {

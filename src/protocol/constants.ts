@@ -210,3 +210,37 @@ export const ANSWER_BEGIN_MS = 3 * SECOND;
 export const PLAIN_CLOSE_MS = 10 * SECOND;
 /** Flows of datagrams whose impairment is remembered. */
 export const MAX_PLAIN_FLOWS = 10_000;
+
+// datagrams
+/** Header of every datagram, and so the smallest one, bytes. */
+export const DATAGRAM_HEADER_BYTES = 64;
+/** Longest datagram (65,535 less the headers of IPv4 and UDP), bytes. */
+export const MAX_DATAGRAM_BYTES = 65_507;
+export const COOKIE_BYTES = 16;
+export const DATAGRAM_KEY_BYTES = 32;
+/** What is kept of the HMAC, bytes. */
+export const DATAGRAM_TAG_BYTES = 16;
+/** Shortest time between two datagrams of a run, ns. */
+export const MIN_UDP_INTERVAL_NS = 5_000;
+export const MAX_UDP_INTERVAL_NS = 3_600_000_000_000;
+/** Most datagrams of one run. */
+export const MAX_UDP_COUNT = 100_000_000;
+/** Runs at the same time: in all, and from one address. */
+export const MAX_UDP_RUNS = 4096;
+export const MAX_UDP_RUNS_PER_ADDRESS = 1024;
+/** Agreed datagrams a second of all runs together, and of those from one address. */
+export const MAX_UDP_RATE = 2_000_000;
+export const MAX_UDP_RATE_PER_ADDRESS = 500_000;
+/** How far back a server knows which numbers it has answered, datagrams. */
+export const UDP_WINDOW = 65_536;
+/** What a client may be ahead of its rate for, because it was held up, ms; never less than the next, datagrams. */
+export const UDP_BURST_MS = 1 * SECOND;
+export const MIN_UDP_BURST = 64;
+/** Local addresses that a server answers datagrams on. */
+export const MAX_UDP_SOCKETS = 256;
+/** Without a single reply for this long a run ends, ms. */
+export const UDP_SILENCE_MS = 3 * SECOND;
+/** A reply later than this after its probe is late, unless the user says otherwise, ms. */
+export const UDP_LATE_MS = 2 * SECOND;
+/** What is waited for the last replies at least, ms. */
+export const MIN_UDP_WAIT_MS = 200;

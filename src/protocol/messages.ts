@@ -60,6 +60,16 @@ import {
   terminalResponseReaders,
 } from "./terminal-messages.ts";
 import { type Item, type Ls, readItem, readLs } from "./list-messages.ts";
+import {
+  type AskCounts,
+  type Counts,
+  readAskCounts,
+  readCounts,
+  readUdp,
+  readUdpRun,
+  type Udp,
+  type UdpRun,
+} from "./udp-messages.ts";
 
 type HelloBase = {
   readonly type: "hello";
@@ -112,7 +122,18 @@ export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
 export type ClientMessage =
-  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest | ChatRequest;
+  | Common
+  | ClientHello
+  | Enrol
+  | Put
+  | Finish
+  | Get
+  | Ls
+  | ExecRequest
+  | TerminalRequest
+  | ChatRequest
+  | Udp
+  | AskCounts;
 export type ServerMessage =
   | Common
   | ServerHello
@@ -125,7 +146,9 @@ export type ServerMessage =
   | Closing
   | ExecResponse
   | TerminalResponse
-  | ChatResponse;
+  | ChatResponse
+  | UdpRun
+  | Counts;
 
 const MAX_VERSION = 0xffff;
 const MAX_U32 = 0xffff_ffff;
@@ -150,6 +173,8 @@ const client: Readers<ClientMessage> = {
   ...execRequestReaders,
   ...terminalRequestReaders,
   ...chatRequestReaders,
+  udp: readUdp,
+  counts: readAskCounts,
 };
 
 const server: Readers<ServerMessage> = {
@@ -179,6 +204,8 @@ const server: Readers<ServerMessage> = {
   ...execResponseReaders,
   ...terminalResponseReaders,
   ...chatResponseReaders,
+  udp: readUdpRun,
+  counts: readCounts,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),
 };
 

@@ -10,6 +10,7 @@ import { answerLs } from "./ls.ts";
 import { answerPut } from "./put.ts";
 import { answerTerminal, answerTerminals } from "./terminal.ts";
 import type { Session } from "./session.ts";
+import { answerUdp } from "./udp.ts";
 
 /** One request, from its first frame to its end. Throws what ends the session too; other failures are told to the client. */
 export async function answer(session: Session, message: ClientMessage, frame: Frame): Promise<void> {
@@ -45,6 +46,10 @@ async function dispatch(session: Session, message: ClientMessage, frame: Frame):
       session.require("echo");
       session.countEcho(frame.body?.length ?? 0);
       await answerEcho(session, frame);
+      return;
+    case "udp":
+      session.require("udp");
+      await answerUdp(session, message);
       return;
     case "put":
       await answerPut(session, message);

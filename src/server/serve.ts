@@ -28,27 +28,26 @@ const STRANGER_BURST = 5;
 
 /** Listens, and keeps the sessions. */
 export class Server {
-  readonly addresses: readonly Address[];
-  readonly #listeners: Listener[];
+  readonly addresses: Address[] = [];
+  readonly #listeners: Listener[] = [];
   readonly #sessions = new Set<Session>();
   readonly #guard = new Guard();
   readonly #context: ServerContext;
-  readonly #poll: ReturnType<typeof setInterval>;
+  #poll: ReturnType<typeof setInterval> | undefined;
   readonly #report: Report;
   #idle: (() => void) | undefined;
 
   private constructor(options: ServeOptions) {
     this.#context = options.context;
     this.#report = fewStrangers(options.context.report);
-    const { listeners, addresses } = this.#listen(options);
-    this.#listeners = listeners;
-    this.addresses = addresses;
-    this.#poll = setInterval(() => this.#followGrants(), GRANTS_POLL_MS);
   }
 
   /** Throws what `listen` throws; nothing is left open then. */
-  static start(options: ServeOptions): Server {
-    return new Server(options);
+  static async start(options: ServeOptions): Promise<Server> {
+    const server = new Server(options);
+    await server.#open(options);
+    server.#poll = setInterval(() => server.#followGrants(), GRANTS_POLL_MS);
+    return server;
   }
 
   get sessions(): number {
@@ -80,13 +79,15 @@ export class Server {
     clearInterval(this.#poll);
     this.#guard.stop();
     for (const listener of this.#listeners.splice(0)) listener.stop();
+    this.#context.udp.close();
     for (const session of this.#sessions) {
       session.stop(new SockError("draining", "the server was stopped"));
       session.channel.connection.terminate();
     }
   }
 
-  #listen(options: ServeOptions): { listeners: Listener[]; addresses: Address[] } {
+  /** TCP and UDP on the same port, a free one for all where 0 is asked for. */
+  async #open(options: ServeOptions): Promise<void> {
     const wanted = [...options.addresses, ...(options.optional ?? [])];
     const free = wanted.some((address) => address.kind === "tcp" && address.port === 0);
     for (let attempt = 1; ; attempt++) {
@@ -102,9 +103,16 @@ export class Server {
           listeners.push(listener);
           addresses.push(bound.kind === "tcp" ? { ...bound, port: listener.port } : bound);
         }
-        return { listeners, addresses };
+        for (const [at, listener] of listeners.entries()) {
+          const address = addresses[at];
+          if (address !== undefined) await this.#context.udp.open(address, listener.port);
+        }
+        this.#listeners.push(...listeners);
+        this.addresses.push(...addresses);
+        return;
       } catch (thrown) {
         for (const listener of listeners) listener.stop();
+        this.#context.udp.close(true);
         const taken = thrown instanceof SockError && thrown.code === "port-in-use";
         if (!free || !taken || attempt === PORT_TRIES) throw thrown;
       }

@@ -14,6 +14,7 @@ import type { Rails } from "./rails.ts";
 import type { Room } from "./room.ts";
 import type { Shares } from "./shares.ts";
 import type { Terminals } from "./terminals.ts";
+import type { UdpRuns } from "./udp-runs.ts";
 import { VERSION } from "../version.ts";
 
 /** What every session of one server shares. */
@@ -30,10 +31,11 @@ export interface ServerContext {
   readonly room: Room;
   /** What runs in a terminal; undefined for the login shell of the user who serves. */
   readonly loginShell: string | undefined;
+  readonly udp: UdpRuns;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
-export const ANSWERED: readonly string[] = ["echo", "chat", "put", "get", "ls", "exec", "shell"];
+export const ANSWERED: readonly string[] = ["echo", "udp", "chat", "put", "get", "ls", "exec", "shell"];
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 

@@ -22,6 +22,7 @@ import { Room } from "./room.ts";
 import { sweepShares } from "./sweep.ts";
 import { Terminals } from "./terminals.ts";
 import { removeStaleSockets } from "../files/unix-socket.ts";
+import { UdpRuns } from "./udp-runs.ts";
 
 export interface StartOptions {
   /** `DIR`, `NAME=DIR`, `NAME=DIR:ro`; none: this folder, or ./drop where that is too much. */
@@ -93,7 +94,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
   const stateless = secret !== undefined && secret.trim() !== "";
   const shares = new Shares(folders, forbidden(state));
   const terminals = new Terminals(options.lingerMs);
-  const server = Server.start({
+  const server = await Server.start({
     identity,
     context: {
       grants,
@@ -106,6 +107,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       terminals,
       room: new Room(),
       loginShell: options.loginShell,
+      udp: new UdpRuns(),
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,

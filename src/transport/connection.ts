@@ -19,6 +19,9 @@ export interface ConnectionSink {
 export class Connection {
   readonly address: string;
   readonly localAddress: string;
+  /** 0 for a unix socket. */
+  readonly port: number;
+  readonly localPort: number;
   bytesIn = 0;
   bytesOut = 0;
   readonly #socket: Socket<unknown>;
@@ -41,6 +44,9 @@ export class Connection {
     this.#socket = socket;
     this.address = unwrapAddress(socket.remoteAddress);
     this.localAddress = unwrapAddress(socket.localAddress);
+    const tcp = this.address !== "";
+    this.port = tcp ? socket.remotePort : 0;
+    this.localPort = tcp ? socket.localPort : 0;
   }
 
   get closed(): boolean {

@@ -177,6 +177,7 @@ describe("measuring", () => {
       connections: 4,
       count: 500,
       complete: true,
+      sent: 500,
       done: 500,
       seconds: number,
       per_second: number,
@@ -190,6 +191,8 @@ describe("measuring", () => {
         max: number,
         n: 500,
       },
+      schedule_kept_percent: null,
+      rtt_from_schedule_us: null,
       verdict: { met: true, missed: [] },
     });
     const { min, mean, p50, p90, p99, max } = result["rtt_us"] as Record<string, number>;
@@ -226,6 +229,45 @@ describe("measuring", () => {
     const person = await sock(["echo", "--count", "10", "--max-p99", "0.001ms", "--max-rtt", "5s"], { env });
     expect(person.stdout).toMatch(/MISSED +max-p99/);
     expect(person.stdout).toMatch(/met +max-rtt/);
+  });
+
+  test("--rate sends on time whether or not the ones before are back: a server that stood still is in all of them", async () => {
+    await using server = await serve();
+    await using child = await start(["echo", "--rate", "200", "--count", "600", "--conns", "3", "--json"], {
+      env: { SOCK_JOIN: server.join },
+    });
+    await Bun.sleep(1000);
+    server.process.kill("SIGSTOP");
+    await Bun.sleep(500);
+    server.process.kill("SIGCONT");
+    expect(await child.ended()).toBe(0);
+    const result = resultOf(child.stdout());
+    expect(result).toMatchObject({ complete: true, sent: 600, done: 600, rtt_us: { n: 600 } });
+    const { p90, max } = result["rtt_us"] as Record<string, number>;
+    // 100 of 600 were sent meanwhile: a closed loop would have had one
+    expect(p90).toBeGreaterThan(100_000);
+    expect(max).toBeGreaterThan(400_000);
+    expect(Number(result["schedule_kept_percent"])).toBeGreaterThan(80);
+    expect((result["rtt_from_schedule_us"] as { p90: number }).p90).toBeGreaterThanOrEqual(Number(p90));
+  });
+
+  test("a server that takes nothing any more: memory stays, and it ends when told to", async () => {
+    await using server = await serve();
+    await using child = await start(
+      ["echo", "--rate", "20000", "--count", "1000000", "--size", "16KiB", "--json"],
+      {
+        env: { SOCK_JOIN: server.join },
+      },
+    );
+    await Bun.sleep(500);
+    server.process.kill("SIGSTOP");
+    await Bun.sleep(1500);
+    const resident = await Bun.file(`/proc/${child.process.pid}/status`).text();
+    expect(Number(/VmRSS:\s+(\d+)/.exec(resident)?.[1])).toBeLessThan(200_000);
+    child.process.kill("SIGINT");
+    expect(await child.ended()).toBe(130);
+    server.process.kill("SIGCONT");
+    expect(resultOf(child.stdout())).toMatchObject({ complete: false, code: "interrupted" });
   });
 
   test("a delay of the network is in the figures", async () => {

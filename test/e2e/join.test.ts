@@ -31,7 +31,12 @@ describe("join", () => {
     await using home = await temporaryFolder();
     await using server = await serve({ args: [folder.path] });
     const joined = await join(await invite(server), home.path, "--as", "web1");
-    expect(joined.result).toMatchObject({ status: 0, host: "web1", tcp: { works: true } });
+    expect(joined.result).toMatchObject({
+      status: 0,
+      host: "web1",
+      tcp: { works: true },
+      udp: { works: true },
+    });
     for (const host of [["web1"], ["WEB1"], []]) {
       expect(await sock(["echo", ...host, "--count", "1", "-q"], { home: home.path })).toMatchObject({
         status: 0,

@@ -21,6 +21,18 @@ const file = {
   mode: 0o644,
 } as const;
 
+const counts = {
+  type: "counts",
+  answered: 1,
+  corrupt: 2,
+  limited: 3,
+  duplicates: 4,
+  reordered: 5,
+  extent: 6,
+  moved: 7,
+  unsent: 9,
+} as const;
+
 const common = [
   { type: "ping", n: 0 },
   { type: "pong", n: 7 },
@@ -104,6 +116,8 @@ export const clientSamples: readonly ClientMessage[] = [
   { type: "chat", name: "kai" },
   { type: "chat", name: null },
   { type: "say", seq: 1, text: "hello" },
+  { type: "udp", count: 100, interval: 10_000_000, bytes: 64 },
+  { type: "counts", final: true },
 ];
 
 export const serverSamples: readonly ServerMessage[] = [
@@ -148,5 +162,8 @@ export const serverSamples: readonly ServerMessage[] = [
   { type: "heard", seq: 1, people: 1 },
   { type: "came", name: "eva", key: "eva-laptop" },
   { type: "left", name: "eva" },
+  { type: "udp", cookie: "0123456789abcdef".repeat(2), key: "QkJC".repeat(10) + "QkI=" },
+  { ...counts, drops: null, peer: null, other: null },
+  { ...counts, drops: 8, peer: "192.0.2.7:4000", other: "[2001:db8::1]:4001" },
   { type: "closing", reason: "told to stop" },
 ];

@@ -1,7 +1,8 @@
 /**
  * A network between client and server on loopback that misbehaves on demand: it delays, limits the rate, stalls, cuts
- * after a byte, resets, and counts what it carried each way. TCP; datagrams get a class beside `TcpLine` on the same port.
+ * after a byte, resets, and counts what it carried each way. Datagrams go through `datagrams`, on the same port.
  */
+import { DatagramRelay } from "./datagrams.ts";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
 export type Direction = "up" | "down";
@@ -36,6 +37,7 @@ export class Relay implements AsyncDisposable {
   /** Connections accepted so far. */
   accepted = 0;
   readonly #lines = new Set<TcpLine>();
+  #datagrams: DatagramRelay | undefined;
   readonly #server: Server;
   readonly #target: number;
 
@@ -43,6 +45,21 @@ export class Relay implements AsyncDisposable {
     this.#server = server;
     this.#target = target;
     server.on("connection", (client) => this.#accept(client));
+  }
+
+  /** The same with datagrams, on one port for both. */
+  static async withDatagrams(target: number, seed = 1): Promise<Relay & { datagrams: DatagramRelay }> {
+    for (let attempt = 1; ; attempt++) {
+      const relay = await Relay.start(target);
+      try {
+        const datagrams = await DatagramRelay.start(relay.port, target, seed);
+        relay.#datagrams = datagrams;
+        return Object.assign(relay, { datagrams });
+      } catch (error) {
+        await relay[Symbol.asyncDispose]();
+        if (attempt === 20) throw error;
+      }
+    }
   }
 
   /** Listens on a free port of 127.0.0.1 and passes on to `target` there. */
@@ -73,6 +90,7 @@ export class Relay implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#datagrams?.[Symbol.asyncDispose]();
     this.cutAll();
     await new Promise<void>((done) => this.#server.close(() => done()));
   }

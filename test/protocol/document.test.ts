@@ -26,6 +26,8 @@ const client: Record<ClientMessage["type"], true> = {
   finish: true,
   get: true,
   ls: true,
+  udp: true,
+  counts: true,
   entry: true,
   data: true,
   proof: true,
@@ -90,6 +92,8 @@ const server: Record<ServerMessage["type"], true> = {
   heard: true,
   came: true,
   left: true,
+  udp: true,
+  counts: true,
   closing: true,
 };
 

@@ -1,0 +1,66 @@
+/** `--junit FILE`: the verdict as CI systems read it, a test case for each stated limit and one for the run. */
+import { writeFile } from "node:fs/promises";
+import { SockError } from "../errors.ts";
+import { isMet, type Threshold } from "../measure/verdict.ts";
+
+export interface JunitReport {
+  readonly name: string;
+  readonly thresholds: readonly Threshold[];
+  readonly failure: SockError | undefined;
+  readonly started: Date;
+}
+
+export async function junit(path: string, report: JunitReport): Promise<void> {
+  try {
+    await writeFile(path, junitXml(report));
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "failed";
+    throw new SockError(
+      code === "ENOSPC" ? "no-space" : "io",
+      `can't write ${JSON.stringify(path)}: ${code}`,
+    );
+  }
+}
+
+export function junitXml({ name, thresholds, failure, started }: JunitReport): string {
+  const missed = thresholds.filter((one) => !isMet(one));
+  const suite = `name=${quoted(`sock udp ${name}`)} timestamp=${quoted(started.toISOString())}`;
+  const errors = failure === undefined ? 0 : 1;
+  const cases = [
+    testCase("run", failure === undefined ? undefined : ["error", `${failure.code}: ${failure.message}`]),
+    ...thresholds.map((one) => testCase(one.name, isMet(one) ? undefined : ["failure", words(one)])),
+  ];
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuite ${suite} tests="${cases.length}" failures="${missed.length}" errors="${errors}">`,
+    ...cases,
+    "</testsuite>",
+    "",
+  ].join("\n");
+}
+
+function words({ value, limit, unit, atLeast }: Threshold): string {
+  const bound = atLeast === true ? "at least" : "at most";
+  return `${value === null ? "unknown" : `${value} ${unit}`.trim()}, stated is ${bound} ${limit} ${unit}`.trim();
+}
+
+function testCase(
+  name: string,
+  problem: [element: "error" | "failure", message: string] | undefined,
+): string {
+  const head = `  <testcase classname="sock.udp" name=${quoted(name)}`;
+  if (problem === undefined) return `${head}/>`;
+  return `${head}><${problem[0]} message=${quoted(problem[1])}/></testcase>`;
+}
+
+/** An attribute's value; what XML 1.0 can't hold is left out. */
+function quoted(text: string): string {
+  const escaped = text
+    // oxlint-disable-next-line no-control-regex -- these are what XML has no way to write
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, "")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
+  return `"${escaped}"`;
+}

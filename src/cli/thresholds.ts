@@ -1,0 +1,96 @@
+/** Limits that decide the status of a measured run, as flags, figures and words. */
+import { type ExitStatus, SockError, STATUS } from "../errors.ts";
+import type { Summary } from "../measure/summary.ts";
+import { isMet, type Threshold } from "../measure/verdict.ts";
+import type { Ui } from "./ui.ts";
+
+/** Less of the schedule kept than this, and the times are ours as much as the network's, percent. */
+const LEAST_KEPT = 99;
+
+const duration = (description: string) =>
+  ({ type: "string", kind: "duration", valueHint: "DUR", description }) as const;
+
+/** Flags of limits on round trips. */
+export const RTT_LIMITS = {
+  "max-rtt": duration("status 3 if any round trip takes longer"),
+  "max-p50": duration("status 3 if half of them take longer"),
+  "max-p90": duration("likewise for one in ten"),
+  "max-p99": duration("likewise for one in a hundred"),
+  "max-p99.9": duration("likewise for one in a thousand"),
+} as const;
+
+export type RttLimit = keyof typeof RTT_LIMITS;
+export const RTT_LIMIT_NAMES: readonly RttLimit[] = ["max-p50", "max-p90", "max-p99", "max-p99.9", "max-rtt"];
+
+/** Those that were stated, with what was measured; flags are in ms. */
+export function rttThresholds(given: { [name in RttLimit]: number | undefined }, rtt: Summary): Threshold[] {
+  const values = {
+    "max-p50": rtt.p50,
+    "max-p90": rtt.p90,
+    "max-p99": rtt.p99,
+    "max-p99.9": rtt.p99_9,
+    "max-rtt": rtt.max,
+  };
+  return RTT_LIMIT_NAMES.flatMap((name) => {
+    const limit = given[name];
+    return limit === undefined ? [] : [{ name, limit: limit * 1000, value: values[name], unit: "us" }];
+  });
+}
+
+/**
+ * The status that limits and schedule come to. `kept` in percent, null where there was no schedule; `timed`: a limit on
+ * times was stated. Throws `not-trusted` where this machine was too slow to say.
+ */
+export function statusOf(
+  ui: Ui,
+  thresholds: readonly Threshold[],
+  kept: number | null,
+  timed: boolean,
+): ExitStatus {
+  const missed = thresholds.filter((one) => !isMet(one));
+  if (kept === null || kept >= LEAST_KEPT) return missed.length === 0 ? STATUS.done : STATUS.threshold;
+  const words = `this machine was too slow: ${kept.toFixed(1)} % of the schedule kept`;
+  // a limit that has nothing to do with time is missed all the same
+  if (missed.some((one) => one.unit !== "us")) {
+    ui.warn(words);
+    return STATUS.threshold;
+  }
+  if (timed) throw new SockError("not-trusted", words, "a lower rate, or less else to do here");
+  ui.warn(words, "the times are this machine's as much as the network's");
+  return STATUS.done;
+}
+
+export function rttLine(rtt: Summary): string {
+  const tail = rtt.p99_9 === null ? "" : `   p99.9 ${ms(rtt.p99_9)}`;
+  return `rtt     min ${ms(rtt.min)}   p50 ${ms(rtt.p50)}   p90 ${ms(rtt.p90)}   p99 ${ms(rtt.p99)}${tail}   max ${ms(rtt.max)} ms   n ${rtt.n}`;
+}
+
+/** `met    max-loss    0.5 %   0.40 %`, a line each. */
+export function thresholdLines(thresholds: readonly Threshold[]): string[] {
+  const width = Math.max(0, ...thresholds.map(({ name }) => name.length));
+  const limits = thresholds.map(({ limit, unit }) => shown(limit, unit));
+  const wide = Math.max(0, ...limits.map((text) => text.length));
+  return thresholds.map((one, at) => {
+    const verdict = isMet(one) ? "met   " : "MISSED";
+    return `${verdict}  ${one.name.padEnd(width)}  ${(limits[at] ?? "").padEnd(wide)}  ${shown(one.value, one.unit)}`;
+  });
+}
+
+function shown(value: number | null, unit: string): string {
+  if (value === null) return "unknown";
+  if (unit === "us") return `${ms(value)} ms`;
+  return unit === "" ? String(value) : `${value}${unit === "/s" ? "" : " "}${unit}`;
+}
+
+/** Microseconds as ms: "0.083", "9.41", "31.2", "402". */
+export function ms(micros: number | null): string {
+  if (micros === null) return "-";
+  const value = micros / 1000;
+  return value < 1
+    ? value.toFixed(3)
+    : value < 10
+      ? value.toFixed(2)
+      : value < 100
+        ? value.toFixed(1)
+        : value.toFixed(0);
+}

@@ -1,0 +1,243 @@
+import { fstatSync } from "node:fs";
+import { resolveHost } from "../client/hosts.ts";
+import { resolvePeer } from "../client/plain-peer.ts";
+import { measurePlain, measureUdp, type UdpMeasured, type UdpOptions } from "../client/udp.ts";
+import { SockError, STATUS } from "../errors.ts";
+import { type Threshold, verdictOf } from "../measure/verdict.ts";
+import { percent } from "../measure/summary.ts";
+import { type UdpFigures, udpFigures } from "../measure/udp-figures.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { junit } from "./junit.ts";
+import { SampleLog } from "./sample-log.ts";
+import { sessionOptions } from "./session-options.ts";
+import { rttThresholds, RTT_LIMITS, RTT_LIMIT_NAMES, statusOf, thresholdLines } from "./thresholds.ts";
+import { diagnosed } from "./udp-diagnosis.ts";
+import { echoLines, echoText } from "./udp-echo.ts";
+import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
+import { resultLines } from "./udp-words.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+/** Time between two live lines, ms. */
+const FRAME_MS = 100;
+
+const share = (description: string) =>
+  ({ type: "string", kind: "share", valueHint: "N%", description }) as const;
+
+const args = {
+  host: {
+    type: "positional",
+    required: false,
+    description: "a joined server or udp://HOST:PORT; left out: the only one",
+  },
+  text: { type: "positional", required: false, variadic: true, description: "what to send" },
+  interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
+  ...RUN_FLAGS,
+  "max-loss": share("status 3 if more datagrams are lost, both ways together"),
+  "max-loss-up": share("the same for the way there"),
+  "max-loss-down": share("the same for the way back"),
+  ...RTT_LIMITS,
+  "max-jitter": {
+    type: "string",
+    kind: "duration",
+    valueHint: "DUR",
+    description: "status 3 if one in a hundred differs more from the one before it",
+  },
+  "max-reorder": share("status 3 if more datagrams are overtaken, both ways together"),
+  "max-dup": share("status 3 if more come twice"),
+  "min-sent": { type: "string", kind: "count", valueHint: "N", description: "status 3 if fewer are sent" },
+  samples: {
+    type: "string",
+    valueHint: "FILE",
+    description: "write what became of each datagram, as NDJSON",
+  },
+  junit: {
+    type: "string",
+    valueHint: "FILE",
+    description: "write the verdict for a CI system, as JUnit's XML",
+  },
+} as const;
+
+type UdpArgs = Args<typeof args>;
+
+/** Flags that make no sense without a measurement. */
+const MEASURING = [
+  ...(["count", "duration", "interval", "rate", "size", "fill", "warmup", "samples", "junit"] as const),
+  ...([
+    "max-loss",
+    "max-loss-up",
+    "max-loss-down",
+    "max-jitter",
+    "max-reorder",
+    "max-dup",
+    "min-sent",
+  ] as const),
+  ...RTT_LIMIT_NAMES,
+] as const;
+
+export default defineVerb({
+  meta: {
+    name: "udp",
+    summary: "send text and see it come back, or measure round trips and loss over UDP",
+    usage: [
+      "udp HOST TEXT...",
+      "udp [HOST] < LINES",
+      "udp -i [HOST]",
+      "udp [HOST] --count N --interval DUR --size B",
+    ],
+    more: [
+      "Without text it measures: loss each way, round trips, jitter. Limits decide the status, for CI: 3 if one is missed, 6 without any reply, 11 if this machine was too slow for a stated limit on round trips.",
+    ],
+    examples: [
+      { line: "sock udp web1 hello", does: "prints hello when it has been there and back" },
+      { line: "sock udp web1 --duration 10s --interval 1ms", does: "10,000 datagrams, one each ms" },
+      { line: "sock udp --count 500 --max-loss 0.5% --max-p99 20ms --json", does: "decides a CI job" },
+      { line: "sock udp udp://192.0.2.7:7 --count 20", does: "measures against a plain echo server" },
+    ],
+  },
+  args,
+  async run(context, given) {
+    const measured = MEASURING.find((flag) => given[flag] !== undefined);
+    const sends = given.text.length > 0 || given.interactive;
+    if (sends && measured !== undefined) {
+      throw new SockError(
+        "usage",
+        `--${measured} measures, and text is not measured`,
+        "leave out one of the two",
+      );
+    }
+    const echoes = sends || (measured === undefined && pipedIn());
+    if (!echoes) return measure(context, given);
+    return given.text.length > 0
+      ? echoText(context, given.host, given.text.join(" "), given.wait)
+      : echoLines(context, given.host, given.wait);
+  },
+});
+
+/** A file or a pipe is text to send; a terminal or /dev/null is not. */
+function pipedIn(): boolean {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFIFO() || stat.isFile() || stat.isSocket();
+  } catch {
+    return false;
+  }
+}
+
+async function measure(context: Context, given: UdpArgs): Promise<number> {
+  const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);
+  const run = runOf(given, plain);
+  const samples = given.samples === undefined ? undefined : new SampleLog(given.samples);
+  let shown = 0;
+  const options: UdpOptions = {
+    ...sessionOptions(context),
+    ...run,
+    onProgress: (trips) => {
+      const now = performance.now();
+      if (now - shown < FRAME_MS) return;
+      shown = now;
+      const lost = trips.sent - trips.back;
+      context.ui.live(`${trips.sent} of ${run.count} sent, ${trips.back} back, ${lost} not yet`);
+    },
+    ...(samples === undefined ? {} : samples.listeners),
+  };
+  let name = given.host ?? "";
+  let measured: UdpMeasured;
+  if (plain && given.host !== undefined) {
+    measured = await measurePlain(await resolvePeer(given.host), options);
+  } else {
+    const target = resolveHost(given.host, context.env);
+    ({ name } = target);
+    measured = await measureUdp(target, options);
+  }
+  context.ui.clearLive();
+  await samples?.write(measured.trips);
+  return report(context, given, { name, measured, plain, run });
+}
+
+interface Outcome {
+  name: string;
+  measured: UdpMeasured;
+  plain: boolean;
+  run: ReturnType<typeof runOf>;
+}
+
+async function report(
+  context: Context,
+  given: UdpArgs,
+  { name, measured, plain, run }: Outcome,
+): Promise<number> {
+  const { counts, failure } = measured;
+  const figures = udpFigures(measured.trips, counts ?? null, !plain, run.intervalNs > 0);
+  const thresholds = thresholdsOf(given, figures);
+  const verdict = verdictOf(thresholds);
+  context.json.result({
+    host: name,
+    started: measured.started.toISOString(),
+    address: measured.address,
+    port: measured.port,
+    size: run.size,
+    interval_us: run.intervalNs / 1000,
+    count: run.count,
+    complete: failure === undefined,
+    ...figures,
+    own_drops: measured.ownDrops,
+    own_full: measured.full,
+    server_drops: counts?.drops ?? null,
+    server_unsent: counts?.unsent ?? null,
+    foreign: measured.foreign,
+    seen_as: counts?.peer ?? null,
+    moved: counts?.moved ?? null,
+    moved_to: counts?.other ?? null,
+    verdict,
+  });
+  if (!context.json.enabled) {
+    for (const line of resultLines(escapeForDisplay(name), measured, figures, run)) context.ui.print(line);
+    for (const line of thresholdLines(thresholds)) context.ui.print(`  ${line}`);
+  }
+  let problem = failure && diagnosed(name, failure, measured, plain);
+  let status: number = STATUS.done;
+  try {
+    const timed =
+      RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
+    if (problem === undefined) {
+      status = statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed);
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof SockError)) throw thrown;
+    problem = thrown;
+  }
+  if (given.junit !== undefined) {
+    await junit(given.junit, { name, thresholds, failure: problem, started: measured.started });
+  }
+  if (problem !== undefined) throw problem;
+  return status;
+}
+
+function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {
+  const { sent, up, down, both, jitter_us: jitter } = figures;
+  const seen = up.lost === null ? null : sent - up.lost;
+  const shares: [name: keyof UdpArgs & `max-${string}`, limit: number | undefined, value: number | null][] = [
+    ["max-loss", given["max-loss"], figures.loss_percent],
+    ["max-loss-up", given["max-loss-up"], shareOf(up.lost, sent)],
+    ["max-loss-down", given["max-loss-down"], shareOf(down.lost, seen)],
+    ["max-reorder", given["max-reorder"], shareOf(both.reordered, sent)],
+    ["max-dup", given["max-dup"], shareOf(both.duplicates, sent)],
+  ];
+  const stated: Threshold[] = shares.flatMap(([name, limit, value]) =>
+    limit === undefined ? [] : [{ name, limit: Number((limit * 100).toFixed(6)), value, unit: "%" }],
+  );
+  stated.push(...rttThresholds(given, figures.rtt_us));
+  const jitterLimit = given["max-jitter"];
+  if (jitterLimit !== undefined) {
+    stated.push({ name: "max-jitter", limit: jitterLimit * 1000, value: jitter.ipdv_abs_p99, unit: "us" });
+  }
+  const least = given["min-sent"];
+  if (least !== undefined)
+    stated.push({ name: "min-sent", limit: least, value: sent, unit: "", atLeast: true });
+  return stated;
+}
+
+/** Unknown of an unknown. */
+function shareOf(part: number | null, whole: number | null): number | null {
+  return part === null || whole === null ? null : percent(part, whole);
+}

@@ -1,0 +1,164 @@
+import { SockError } from "../errors.ts";
+import { DATAGRAM_HEADER_BYTES, MAX_DATAGRAM_BYTES, MAX_UDP_COUNT } from "../protocol/constants.ts";
+import { payloadOf } from "../protocol/datagram.ts";
+import { DatagramSocket } from "../transport/datagrams.ts";
+import type { Target } from "./hosts.ts";
+import { Session, type SessionOptions } from "./session.ts";
+import { UdpControl } from "./udp-control.ts";
+import { SockWire } from "./udp-wire.ts";
+
+/** One text at a time, each waits for its own reply. */
+const ECHO_INTERVAL_NS = 1_000_000;
+export const MAX_ECHO_BYTES = MAX_DATAGRAM_BYTES - DATAGRAM_HEADER_BYTES;
+const MAX_PLAIN_BYTES = MAX_DATAGRAM_BYTES;
+
+/** What came back for a text, and after how long, ms; undefined: nothing within the wait. */
+export type Back = { readonly bytes: Uint8Array; readonly ms: number } | undefined;
+
+/** Somebody who sends datagrams back. */
+export interface Echoer {
+  echo(bytes: Uint8Array, waitMs: number): Promise<Back>;
+  /** Why there will be no more replies: the server went, or nobody is there. */
+  readonly failure: SockError | undefined;
+  /** Called once when that becomes known. */
+  onEnd(listener: () => void): void;
+  close(): void;
+}
+
+/** Hands the next reply that fits to whoever waits for it. */
+class Waiter {
+  failure: SockError | undefined;
+  #take: ((bytes: Buffer) => Uint8Array | undefined) | undefined;
+  #resolve: ((back: Uint8Array | undefined) => void) | undefined;
+  #listeners: (() => void)[] = [];
+
+  datagram(bytes: Buffer): void {
+    const back = this.#take?.(bytes);
+    if (back !== undefined) this.#settle(back);
+  }
+
+  fail(failure: SockError): void {
+    this.failure ??= failure;
+    this.#settle(undefined);
+    for (const listener of this.#listeners.splice(0)) listener();
+  }
+
+  onEnd(listener: () => void): void {
+    if (this.failure === undefined) this.#listeners.push(listener);
+    else listener();
+  }
+
+  async next(
+    take: (bytes: Buffer) => Uint8Array | undefined,
+    waitMs: number,
+  ): Promise<Uint8Array | undefined> {
+    if (this.failure !== undefined) return undefined;
+    const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
+    this.#take = take;
+    this.#resolve = resolve;
+    const timer = setTimeout(() => this.#settle(undefined), waitMs);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #settle(back: Uint8Array | undefined): void {
+    this.#take = undefined;
+    this.#resolve?.(back);
+    this.#resolve = undefined;
+  }
+}
+
+/** Throws what `Session.open` throws, and the server's refusal of a run. */
+export async function openEcho(target: Target, options: SessionOptions): Promise<Echoer> {
+  const session = await Session.open(target, options);
+  const waiter = new Waiter();
+  let socket: DatagramSocket | undefined;
+  try {
+    const { address, port, localAddress } = session.channel.connection;
+    const size = MAX_DATAGRAM_BYTES;
+    const control = await UdpControl.begin(session, {
+      count: MAX_UDP_COUNT,
+      interval: ECHO_INTERVAL_NS,
+      bytes: size,
+    });
+    const wire = new SockWire(control, size);
+    socket = await DatagramSocket.bind(localAddress, 0, {
+      datagram: (bytes, from, peer) => {
+        if (from === port && peer === address) waiter.datagram(bytes);
+      },
+    });
+    const line = socket;
+    control.onOver = (failure) => waiter.fail(failure);
+    let number = 0;
+    return {
+      echo: async (bytes, waitMs) => {
+        checkSize(bytes, MAX_ECHO_BYTES);
+        const own = number++;
+        const started = performance.now();
+        send(line, wire.carry(own, bytes), port, address);
+        const back = await waiter.next((datagram) => {
+          const reply = wire.read(datagram);
+          return reply?.number === own && reply.intact ? payloadOf(datagram) : undefined;
+        }, waitMs);
+        return back && { bytes: back, ms: performance.now() - started };
+      },
+      get failure() {
+        return waiter.failure;
+      },
+      onEnd: (listener) => waiter.onEnd(listener),
+      close: () => {
+        line.close();
+        control.leave();
+        session.close();
+      },
+    };
+  } catch (thrown) {
+    socket?.close();
+    session.close();
+    throw thrown;
+  }
+}
+
+/** An echo server that knows nothing of us. */
+export async function openPlainEcho(peer: { address: string; port: number }): Promise<Echoer> {
+  const { address, port } = peer;
+  const waiter = new Waiter();
+  const socket = await DatagramSocket.bind(address.includes(":") ? "::" : "0.0.0.0", 0, {
+    datagram: (bytes, from, source) => {
+      if (from === port && source === address) waiter.datagram(bytes);
+    },
+    unreachable: () => waiter.fail(new SockError("refused", "nothing listens there for datagrams")),
+  });
+  return {
+    echo: async (bytes, waitMs) => {
+      checkSize(bytes, MAX_PLAIN_BYTES);
+      const started = performance.now();
+      send(socket, bytes, port, address);
+      const back = await waiter.next((datagram) => (datagram.equals(bytes) ? datagram : undefined), waitMs);
+      return back && { bytes: back, ms: performance.now() - started };
+    },
+    get failure() {
+      return waiter.failure;
+    },
+    onEnd: (listener) => waiter.onEnd(listener),
+    close: () => socket.close(),
+  };
+}
+
+function checkSize(bytes: Uint8Array, most: number): void {
+  if (bytes.length > most) {
+    throw new SockError(
+      "too-large",
+      `a datagram carries at most ${most} bytes of text, not ${bytes.length}`,
+      "sock echo has no such limit",
+    );
+  }
+}
+
+function send(socket: DatagramSocket, bytes: Uint8Array, port: number, address: string): void {
+  const outcome = socket.send(bytes, port, address);
+  if (outcome === "too-large") throw new SockError("too-large", "the way out takes no datagram of this size");
+}

@@ -1,0 +1,199 @@
+import { SockError } from "../errors.ts";
+import { RoundTrips } from "../measure/round-trips.ts";
+import { MIN_UDP_WAIT_MS, UDP_LATE_MS, UDP_SILENCE_MS } from "../protocol/constants.ts";
+import type { Outlet } from "../transport/datagrams.ts";
+import { Pace } from "./pace.ts";
+import { nowNs, type Wire } from "./udp-wire.ts";
+
+/** How often the run looks whether it should end, ms. */
+const WATCH_MS = 20;
+/** Who was told that nobody is there ends this long after, unless a reply comes, ms. */
+const REFUSED_MS = 40;
+/** So many sends in a row that our own system refuses mean that there is no way at all. */
+const MOST_FAILED = 100;
+const WAIT_RTTS = 3;
+/** Times of sending that are remembered; of older ones the datagram's own stamp counts. */
+const REMEMBERED = 65_536;
+
+export interface RunOptions {
+  readonly count: number;
+  /** 0: each is sent when the one before is back, or is given up. */
+  readonly intervalNs: number;
+  /** What is waited for late replies, ms; undefined: by the longest round trip. */
+  readonly waitMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Asked now and then; what it returns ends the run. */
+  readonly ended?: () => SockError | undefined;
+  readonly onProgress?: (trips: RoundTrips) => void;
+  /** Each datagram that is sent, and each reply that counts, in us from the run's start. */
+  readonly onSent?: (number: number, at: number) => void;
+  readonly onReply?: (number: number, rttUs: number) => void;
+}
+
+/** One run of datagrams to one peer, by its schedule. */
+export class DatagramRun {
+  readonly trips: RoundTrips;
+  /** Datagrams that were not from the peer, or not replies of this run. */
+  foreign = 0;
+  /** Times that our own system had no room for a datagram. */
+  full = 0;
+  /** What ended it early. */
+  failure: SockError | undefined;
+  readonly #options: RunOptions;
+  readonly #wire: Wire;
+  readonly #socket: Outlet;
+  readonly #peer: { address: string; port: number };
+  /** When the latest numbers went out, ms: later than the stamp that is signed with them. */
+  readonly #sentAt = new Float64Array(REMEMBERED);
+  #pace: Pace | undefined;
+  #start = 0;
+  #refusedAt: number | undefined;
+  #failed = 0;
+  #finish: () => void = () => undefined;
+
+  constructor(socket: Outlet, peer: { address: string; port: number }, wire: Wire, options: RunOptions) {
+    this.#socket = socket;
+    this.#peer = peer;
+    this.#wire = wire;
+    this.#options = options;
+    this.trips = new RoundTrips((options.waitMs ?? UDP_LATE_MS) * 1e6);
+  }
+
+  /** Sends all and waits for the replies, or until something ends it; then `failure` says what. */
+  async go(): Promise<void> {
+    const { count, intervalNs, onProgress } = this.#options;
+    const all = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    const watch = setInterval(() => {
+      this.#watch();
+      onProgress?.(this.trips);
+    }, WATCH_MS);
+    try {
+      this.#start = performance.now();
+      if (intervalNs === 0) {
+        this.#pingPong();
+        await all;
+        if (this.trips.back === 0) this.failure ??= silent();
+        return;
+      }
+      this.#pace = new Pace({
+        count,
+        intervalMs: intervalNs / 1e6,
+        start: this.#start,
+        send: (number, due) => this.#send(number, due),
+        isOver: () => this.failure !== undefined,
+        isQuiet: () => this.trips.isLastBack,
+      });
+      await this.#pace.run();
+      await this.#settle(all);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  /** What the socket got. */
+  datagram(bytes: Buffer, port: number, address: string): void {
+    const arrived = nowNs();
+    const reply =
+      port === this.#peer.port && address === this.#peer.address ? this.#wire.read(bytes) : undefined;
+    if (reply === undefined) {
+      this.foreign += 1;
+      return;
+    }
+    const { number, sent, intact, held, place } = reply;
+    // the time that signing took is ours, and not the network's
+    const remembered = number >= this.trips.sent - REMEMBERED;
+    const left = remembered ? Math.round((this.#sentAt[number % REMEMBERED] ?? 0) * 1e6) : sent;
+    const rtt = Math.max(0, arrived - left);
+    const { intervalNs } = this.#options;
+    const due = intervalNs === 0 ? left : this.#start * 1e6 + number * intervalNs;
+    const fromSchedule = Math.max(rtt, Math.round(arrived - due));
+    const before = this.trips.received;
+    if (!this.trips.reply({ number, intact, rtt, fromSchedule, held, place })) this.foreign += 1;
+    if (this.trips.received > before) this.#options.onReply?.(number, rtt / 1000);
+    if (this.trips.back === this.#options.count) this.#finish();
+    else if (this.trips.isLastBack) this.#pace?.quiet();
+    if (intervalNs === 0 && number === this.trips.sent - 1 && this.trips.received > before) this.#pingPong();
+  }
+
+  /** Sends the next one of a run without a schedule. */
+  #pingPong(): void {
+    const number = this.trips.sent;
+    if (this.failure !== undefined || number >= this.#options.count) {
+      this.#finish();
+      return;
+    }
+    if (this.#send(number, performance.now())) return;
+    setImmediate(() => this.#pingPong());
+  }
+
+  unreachable(): void {
+    this.#refusedAt ??= performance.now();
+  }
+
+  #send(number: number, due: number): boolean {
+    const { intervalNs, onSent } = this.#options;
+    const probe = this.#wire.probe(number);
+    const at = performance.now();
+    this.#sentAt[number % REMEMBERED] = at;
+    const outcome = this.#socket.send(probe, this.#peer.port, this.#peer.address);
+    if (outcome === "too-large")
+      throw new SockError("too-large", "the way out takes no datagram of this size");
+    if (outcome !== "sent") {
+      this.full += 1;
+      this.#failed = outcome === "failed" ? this.#failed + 1 : 0;
+      if (this.#failed >= MOST_FAILED)
+        this.failure ??= new SockError("unreachable", "no way there for datagrams");
+      return false;
+    }
+    this.#failed = 0;
+    this.trips.send(intervalNs === 0 || at - due < intervalNs / 1e6);
+    onSent?.(number, (at - this.#start) * 1000);
+    return true;
+  }
+
+  #watch(): void {
+    const { signal, ended } = this.#options;
+    const now = performance.now();
+    if (signal?.aborted === true) {
+      this.failure ??=
+        signal.reason instanceof SockError ? signal.reason : new SockError("interrupted", "stopped");
+    }
+    this.failure ??= ended?.();
+    const { sent } = this.trips;
+    const lastAt = this.#sentAt[(sent - 1) % REMEMBERED] ?? 0;
+    if (this.#options.intervalNs === 0 && sent > 0 && now - lastAt > this.#waitMs) this.#pingPong();
+    if (this.trips.back === 0) {
+      if (this.#refusedAt !== undefined && now - this.#refusedAt >= REFUSED_MS) {
+        this.failure ??= new SockError("refused", "nothing listens there for datagrams");
+      }
+      if (now - this.#start >= UDP_SILENCE_MS) this.failure ??= silent();
+    }
+    if (this.failure !== undefined) this.#finish();
+  }
+
+  async #settle(all: Promise<void>): Promise<void> {
+    if (this.failure !== undefined || this.trips.back === this.#options.count) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#waitMs);
+    });
+    await Promise.race([all, late]);
+    clearTimeout(timer);
+    if (this.trips.back === 0) this.failure ??= silent();
+  }
+
+  /** What is waited for a reply that is due. */
+  get #waitMs(): number {
+    const { waitMs } = this.#options;
+    if (waitMs !== undefined) return waitMs;
+    if (this.trips.back === 0) return UDP_LATE_MS;
+    const slowest = (this.trips.rtt.max ?? 0) / 1e6;
+    return Math.min(UDP_LATE_MS, Math.max(MIN_UDP_WAIT_MS, WAIT_RTTS * slowest));
+  }
+}
+
+function silent(): SockError {
+  return new SockError("silent", "no reply to any datagram");
+}
