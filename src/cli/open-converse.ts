@@ -1,6 +1,7 @@
 /** An interactive session with a person at a terminal. */
 import { readdirSync } from "node:fs";
 import { withSession } from "../client/connections.ts";
+import { readHistory, writeHistory } from "../client/history.ts";
 import { ls } from "../client/ls.ts";
 import { SockError } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
@@ -12,6 +13,8 @@ import type { Runner } from "./open-runner.ts";
 import type { OpenState } from "./open-state.ts";
 import type { Context } from "./verb.ts";
 
+/** What takes longer is not completed, ms. */
+const LONGEST_MS = 3000;
 /** A folder with more names is not completed. */
 const MOST_NAMES = 20_000;
 
@@ -24,7 +27,7 @@ export async function converse(
 ): Promise<void> {
   const { ui, signals, signal } = context;
   const prompt = await Prompt.open({
-    history: [],
+    history: state.host.ephemeral ? [] : readHistory(context.env),
     complete: async (line) =>
       completions(line, {
         commands: commands.keys(),
@@ -33,7 +36,13 @@ export async function converse(
       }),
   });
   const release = signals.take((name) => {
-    if (name === "SIGINT") return runner.interrupt(new SockError("interrupted", "interrupted"));
+    if (name === "SIGINT") {
+      const reason = new SockError("interrupted", "interrupted");
+      if (runner.interrupt(reason)) return true;
+      // names that were to complete a word may still be waited for
+      if (!runner.busy) state.connections.interrupt(reason);
+      return !runner.busy;
+    }
     if (name === "SIGHUP") {
       state.over = true;
       runner.interrupt(new SockError("interrupted", "the terminal is gone"));
@@ -54,10 +63,22 @@ export async function converse(
     signal.removeEventListener("abort", close);
     release();
     prompt.close();
+    if (!state.host.ephemeral) writeHistory(context.env, prompt.history);
   }
 }
 
+/** Throws where it takes too long: who types waits for it. */
 async function remoteNames(state: OpenState, folder: string): Promise<KnownName[]> {
+  const late = new SockError("timeout", "the names there did not come");
+  const timer = setTimeout(() => state.connections.interrupt(late), LONGEST_MS);
+  try {
+    return await namesIn(state, folder);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function namesIn(state: OpenState, folder: string): Promise<KnownName[]> {
   const path = remotePath(state.folder, folder);
   return withSession(state.connections, state.host, async (session) => {
     const names: KnownName[] = [];

@@ -20,6 +20,10 @@ export class Runner {
     this.#commands = commands;
   }
 
+  get busy(): boolean {
+    return this.#current !== undefined;
+  }
+
   /** Ends the command that runs; false where none does, or it was asked to end before. */
   interrupt(reason: SockError): boolean {
     if (this.#current === undefined || this.#current.signal.aborted) return false;

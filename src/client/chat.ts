@@ -32,6 +32,8 @@ export class Chat {
   #finished = false;
   #events = 0;
   #wake: (() => void) | undefined;
+  /** Left while there was no connection, and nothing that needs one. */
+  readonly #away = Promise.withResolvers<void>();
 
   constructor(options: ChatOptions) {
     this.#options = options;
@@ -54,17 +56,21 @@ export class Chat {
   leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
+    if (this.#unheard.length === 0 && this.#name !== undefined && this.#session === undefined) {
+      this.#away.resolve();
+    }
     this.#finishIfDone();
   }
 
   /** Resolves after `leave`. Throws what refused it, and `lost` where it can't be reached any more. */
   async run(): Promise<void> {
     try {
-      await retrying(
+      const talking = retrying(
         async () => this.#once(),
         () => this.#events,
         this.#options,
       );
+      await Promise.race([talking, this.#away.promise]);
     } finally {
       this.#finished = true;
       this.#wake?.();

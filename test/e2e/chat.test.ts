@@ -160,6 +160,24 @@ describe("people at one server", () => {
     expect(resultOf(kai.stdout())).toMatchObject({ code: "draining" });
   });
 
+  test("who leaves while the server is gone need not wait for it, unless something was not heard", async () => {
+    await using server = await serve();
+    await using kai = await start(["chat", "--name", "kai"], { env: { SOCK_JOIN: server.join }, pipe: true });
+    await until(() => kai.stderr().includes("as kai"), "the room");
+    await using eva = await start(["chat", "--name", "eva", "--retry", "1s"], {
+      env: { SOCK_JOIN: server.join },
+      pipe: true,
+    });
+    await until(() => eva.stderr().includes("as eva"), "the room");
+    await server.stop("SIGKILL");
+    for (const one of [kai, eva]) await until(() => one.stderr().includes("trying again"), "the loss");
+    await hangsUp(kai);
+    expect(await kai.ended()).toBe(0);
+    await types(eva, "heard by nobody\n");
+    await hangsUp(eva);
+    expect(await eva.ended()).toBe(6);
+  });
+
   test("a key without the capability is refused: 4", async () => {
     await using server = await serve();
     const invited = await sock(

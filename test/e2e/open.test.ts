@@ -306,6 +306,23 @@ describe.skipIf(!HAS_TMUX)("a person", () => {
     await here.shows("ended with 0");
   });
 
+  test("a line that stands still holds no one who completes a name, and the next command gets a new one", async () => {
+    await using ends = await pair();
+    writeFileSync(ends.root("there"), "x");
+    const { here, relay } = await typed(ends.server, ends.here());
+    await using _ = here;
+    await using __ = relay;
+    relay.faults.down.stalled = true;
+    await here.type("ls th");
+    await here.key("Tab");
+    await until(() => relay.open === 0, "its end");
+    relay.faults.down.stalled = false;
+    await here.key("Tab");
+    await here.shows("ls there");
+    await here.key("C-u", "C-d");
+    await here.shows("ended with 0");
+  });
+
   test("a server that is gone fails a command, and the next one finds it again", async () => {
     await using ends = await pair();
     writeFileSync(ends.root("here-again"), "x");
@@ -317,6 +334,26 @@ describe.skipIf(!HAS_TMUX)("a person", () => {
     await here.enter("ls");
     await here.shows("connected to 127.0.0.1 again");
     await here.shows("here-again");
+  });
+
+  test("finds what was typed in an earlier session with a joined server", async () => {
+    await using ends = await pair();
+    const code = await sock(["invite", "--host", `127.0.0.1:${ends.server.port}`], {
+      home: ends.server.home,
+    });
+    await using here = await screen({ NO_COLOR: "1", CODE: code.stdout.trim() });
+    await here.enter('echo "$CODE" | $SOCK_BIN join --as web1 -q && clear && $SOCK_BIN open web1');
+    await here.shows("web1:>");
+    await here.enter("ls first");
+    await here.enter(" ls secret");
+    await here.shows("secret: no such");
+    await here.enter("exit");
+    await here.shows("here>");
+    await here.enter("clear; $SOCK_BIN open web1");
+    await here.shows("web1:>");
+    await here.key("Up", "Up");
+    await here.shows("web1:> ls first");
+    await here.key("C-c", "C-d");
   });
 
   test("what a file and names there have in them moves no cursor", async () => {
