@@ -1,5 +1,6 @@
 /** The line that is typed at a terminal, with editing, history and completion. */
 import type { Interface } from "node:readline";
+import { isTerminal } from "./output.ts";
 
 export interface PromptOptions {
   /** Newest first. */
@@ -12,6 +13,7 @@ export const MAX_HISTORY = 1000;
 
 export class Prompt {
   readonly #lines: Interface;
+  readonly #output: NodeJS.WriteStream;
   readonly #waiting: string[] = [];
   #asked: ((line: string | undefined) => void) | undefined;
   #isOver = false;
@@ -21,9 +23,11 @@ export class Prompt {
 
   private constructor(
     lines: Interface,
+    output: NodeJS.WriteStream,
     history: readonly string[],
     completing: { readonly last: Promise<void> },
   ) {
+    this.#output = output;
     this.#completing = completing;
     this.#lines = lines;
     this.#history = [...history];
@@ -32,6 +36,8 @@ export class Prompt {
   /** Line editing takes 20 ms to load, and only people need it. */
   static async open(options: PromptOptions): Promise<Prompt> {
     const { createInterface } = await import("node:readline");
+    // stderr may go into a file
+    const output = isTerminal(2) ? process.stderr : process.stdout;
     const completing = { last: Promise.resolve() };
     const answer = async (
       line: string,
@@ -47,7 +53,7 @@ export class Prompt {
     };
     const lines = createInterface({
       input: process.stdin,
-      output: process.stderr,
+      output,
       history: [...options.history],
       historySize: MAX_HISTORY,
       removeHistoryDuplicates: true,
@@ -55,7 +61,7 @@ export class Prompt {
         completing.last = answer(line, done);
       },
     });
-    const self = new Prompt(lines, options.history, completing);
+    const self = new Prompt(lines, output, options.history, completing);
     self.#listen();
     return self;
   }
@@ -99,13 +105,13 @@ export class Prompt {
     });
     // Ctrl-C throws away what was typed
     this.#lines.on("SIGINT", () => {
-      process.stderr.write("^C\n");
+      this.#output.write("^C\n");
       this.#lines.write(null, { ctrl: true, name: "e" });
       this.#lines.write(null, { ctrl: true, name: "u" });
       this.#lines.prompt();
     });
     this.#lines.on("close", () => {
-      if (!this.#isOver) process.stderr.write("\n");
+      if (!this.#isOver) this.#output.write("\n");
       this.#isOver = true;
       this.#asked?.(undefined);
     });

@@ -43,7 +43,7 @@ export default defineVerb({
   },
   async run(context, given) {
     const host = resolveHost(hostOf(given.host, "sock open HOST"), context.env);
-    const isTyped = given.line.length === 0 && isTerminal(0);
+    const isTyped = given.line.length === 0 && isTerminal(0) && (isTerminal(1) || isTerminal(2));
     if (isTyped) context.json.refuseData("a conversation");
     const connections = new KeptConnection(sessionOptions(context), () =>
       context.ui.info(`connected to ${host.name} again`),

@@ -33,7 +33,7 @@ export async function talkTo(context: Context, url: PlainUrl, options: TalkOptio
     options.screen.notice(`* connected to ${escapeForDisplay(peer.name)}; q leaves`);
     await talk.until(async () => talk.with(peer));
   } finally {
-    talk.close();
+    await talk.close();
   }
 }
 
@@ -58,7 +58,7 @@ export async function talkAt(context: Context, url: PlainUrl, options: TalkOptio
     await talk.until(async () => over.promise);
   } finally {
     listener.stop();
-    talk.close();
+    await talk.close();
   }
 }
 
@@ -85,6 +85,8 @@ class Talk {
   readonly #options: TalkOptions;
   #peer: Peer | undefined;
   #arrived = Promise.withResolvers<void>();
+  #talking: Promise<void> = Promise.resolve();
+  #isOver = false;
   readonly #counts = { sent: 0, received: 0 };
 
   constructor(context: Context, options: TalkOptions) {
@@ -96,8 +98,13 @@ class Talk {
     return this.#peer === undefined;
   }
 
-  /** What the peer says, until it leaves. Throws what our side failed with. */
+  /** Talks with a peer until it leaves. Throws what our side failed with. */
   async with(peer: Peer): Promise<void> {
+    this.#talking = this.#hear(peer);
+    await this.#talking;
+  }
+
+  async #hear(peer: Peer): Promise<void> {
     const { screen, text } = this.#options;
     this.#peer = peer;
     this.#arrived.resolve();
@@ -118,7 +125,7 @@ class Talk {
       this.#peer = undefined;
       peer.close();
       this.#context.json.emit({ type: "left", name: peer.name });
-      screen.notice(`* ${escapeForDisplay(peer.name)} left`);
+      if (!this.#isOver) screen.notice(`* ${escapeForDisplay(peer.name)} left`);
     }
   }
 
@@ -127,9 +134,12 @@ class Talk {
     await Promise.race([work(), this.#say()]);
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    this.#isOver = true;
     this.#options.screen.close();
     this.#peer?.close();
+    // its end comes before ours
+    await this.#talking.catch(() => undefined);
     this.#context.json.result({ dialect: chat.name, ...this.#counts });
   }
 
