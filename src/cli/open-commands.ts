@@ -4,7 +4,7 @@ import { ls } from "../client/ls.ts";
 import { SockError } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { nearest } from "../text/suggest.ts";
-import { type CommandLine } from "./open-words.ts";
+import { type CommandLine, plainWords } from "./open-words.ts";
 import { localFiles, localPath, remotePath } from "./open-paths.ts";
 import type { OpenState } from "./open-state.ts";
 import { catFile } from "./open-cat.ts";
@@ -178,8 +178,8 @@ async function runLine(context: Context, state: OpenState, line: string): Promis
     connections: state.connections,
     text: { encoding: undefined, "out-encoding": undefined },
     request: (isOwner) => ({
-      words: [line],
-      shell: "auto",
+      // a key for listed commands has no shell there
+      ...(isOwner ? { words: [line], shell: "auto" } : { words: plainWords(line) }),
       cwd: undefined,
       env: isOwner ? environment(context.env, []) : {},
       detach: false,

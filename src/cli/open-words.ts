@@ -63,6 +63,20 @@ export function parseLine(line: string): CommandLine[] {
   }
 }
 
+/** The words of one command that no shell takes apart. @throws SockError `usage` for several commands, and for an open quote */
+export function plainWords(line: string): string[] {
+  const words: string[] = [];
+  for (let at = skip(line, 0, BLANK); at < line.length; at = skip(line, at, BLANK)) {
+    const word = readWord(line, at);
+    if (word.open !== "") throw new SockError("usage", "a quote has no end");
+    if (line[word.end] === ";")
+      throw new SockError("usage", "this key runs one command at a time, and no shell");
+    words.push(word.text);
+    at = word.end;
+  }
+  return words;
+}
+
 /** The word that is typed at the end of a line, which may be empty; undefined where no word of ours can be. */
 export function typingAt(line: string): Typing | undefined {
   for (let at = 0; ;) {

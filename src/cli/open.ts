@@ -37,7 +37,7 @@ export default defineVerb({
       alias: "c",
       repeat: true,
       valueHint: "LINE",
-      description: "run this and end; may be given several times",
+      description: "run this and end",
     },
     "keep-going": { type: "boolean", description: "go on after a command that failed" },
   },

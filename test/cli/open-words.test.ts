@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseLine, typed, typingAt } from "../../src/cli/open-words.ts";
+import { parseLine, plainWords, typed, typingAt } from "../../src/cli/open-words.ts";
 import { SockError } from "../../src/errors.ts";
 
 describe("a line", () => {
@@ -47,6 +47,11 @@ describe("a line", () => {
       expect(code).toBe("usage");
     }
   });
+});
+
+test("the words of a command that no shell takes apart", () => {
+  expect(plainWords(`/bin/echo  "a b"'*' c\\ d ''`)).toEqual(["/bin/echo", "a b*", "c d", ""]);
+  for (const line of ["a; b", "a 'b"]) expect(() => plainWords(line)).toThrow(SockError);
 });
 
 describe("what is being typed", () => {

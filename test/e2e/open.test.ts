@@ -120,6 +120,18 @@ describe("a script", () => {
     expect([killed.stderr, killed.status]).toEqual(["sock: run: SIGKILL ended it\n", 1]);
   });
 
+  test("run with a key for listed commands: that one, and no other", async () => {
+    await using server = await shellServer();
+    const allow = 'exec:["/bin/echo","a  b"]';
+    const where = ["--host", `127.0.0.1:${server.port}`];
+    const invited = await sock(["invite", "--direct", "--allow", allow, ...where], { home: server.home });
+    const env = { SOCK_JOIN: invited.stdout.trim() };
+    const good = await sock(["open", "-c", "run /bin/echo 'a  b'"], { env });
+    expect([good.stdout, good.status]).toEqual(["a  b\n", 0]);
+    const bad = await sock(["open", "-c", "run /bin/echo other"], { env });
+    expect([bad.stdout, bad.status]).toEqual(["", 4]);
+  });
+
   test("--json: an event for each command behind its own, and one result", async () => {
     await using ends = await pair();
     writeFileSync(ends.root("a"), "x");
