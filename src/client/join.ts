@@ -58,7 +58,7 @@ export async function join(text: string, options: JoinOptions): Promise<Joined> 
   const addresses = options.at === undefined ? code.addresses : [parseAddress(options.at)];
   const secret = pendingSecret(options.stateFolder, code);
   const target = { name: "the server", addresses, pin: code.pin, ephemeral: false };
-  const enrolling = await Session.open({ ...target, secret: code.secret }, options);
+  const enrolling = await Session.open({ ...target, secret: code.secret }, { ...options, impatient: true });
   const { name: suggested } = enrolling.server;
   try {
     await enrol(enrolling, secret);
@@ -109,7 +109,7 @@ async function tryUdp(session: Session): Promise<UdpTried | undefined> {
 
 /** What works with the new key. */
 async function look(target: Target, options: SessionOptions): Promise<Omit<Joined, "host">> {
-  const session = await Session.open(target, options);
+  const session = await Session.open(target, { ...options, impatient: true });
   try {
     const { caps, key } = session.server;
     const started = performance.now();

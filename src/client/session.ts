@@ -16,6 +16,8 @@ export interface SessionOptions {
   /** Goes on trying this long while the server is not there, ms. */
   readyMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** A connection that is closed without a word is not tried again. */
+  impatient?: boolean;
 }
 
 /** First and longest pause between two tries of `readyMs`, ms. */
@@ -57,7 +59,8 @@ export class Session {
     const deadline = performance.now() + (options.readyMs ?? 0);
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await patiently(async () => Session.#once(target, options), options.signal);
+        const attempt = async (): Promise<Session> => Session.#once(target, options);
+        return await (options.impatient === true ? attempt() : patiently(attempt, options.signal));
       } catch (thrown) {
         const left = deadline - performance.now();
         if (!(thrown instanceof SockError) || !NOT_YET.has(thrown.code) || left <= 0) throw thrown;

@@ -141,6 +141,6 @@ test("it runs in the home of the user who serves, or where --cwd says", async ()
 test("the owner sees each command, escaped, and how it ended", async () => {
   await using server = await shellServer();
   await shell(server, ["-n", "--", "sh", "-c", "exit 7 # \u001b[2J"]);
-  expect(server.stdout()).toContain('"outcome":"status 7"');
+  await until(() => server.stdout().includes('"outcome":"status 7"'), "the owner's line");
   expect(server.stdout()).not.toContain("\u001b");
 });
