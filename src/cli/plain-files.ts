@@ -143,6 +143,7 @@ export async function plainGet(
     }
     if (context.signal.aborted) throw context.signal.reason;
     const placed = await target?.publish();
+    await peer.finish();
     tell(context, {
       path: placed?.path ?? "-",
       bytes,

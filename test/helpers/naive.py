@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("side")
@@ -95,8 +96,6 @@ def answer_header(conn, out, err):
 def answer_textlen(conn, out, err):
     sendall(conn, str(len(out)).encode("utf-8"))
     if not options.glue:
-        import time
-
         time.sleep(0.02)
     sendall(conn, out)
 
@@ -170,13 +169,13 @@ def serve():
 
 def exactly(conn, size):
     """As the better ones of the tutorials have it: a loop of recv(1024) until all is there."""
-    data = b""
+    data = bytearray()
     while len(data) < size:
         piece = conn.recv(1024)
         if not piece:
             break
         data += piece
-    return data
+    return bytes(data)
 
 
 def ask_exec(conn):
