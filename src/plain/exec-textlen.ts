@@ -25,7 +25,6 @@ export const execTextlen: CommandDialect = {
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout }) => {
       await peer.write(new TextEncoder().encode(String(stdout.length)));
-      await peer.flush();
       if (stdout.length > 0) await Bun.sleep(ALONE_MS);
       await peer.write(stdout);
       return stdout.length;

@@ -1,5 +1,6 @@
 /** Naive clients of `sock plain`. */
 import { describe, expect, test } from "bun:test";
+import { temporaryFolder } from "../helpers/temp.ts";
 import { anywhere, naiveClient, plain, PYTHON } from "../helpers/plain.ts";
 
 const COMMANDS = Array.from({ length: 10 }, (_, at) => `echo number ${at}; echo ${at}${at}`);
@@ -47,13 +48,20 @@ describe.skipIf(PYTHON === null)("naive clients (python3)", () => {
     expect((await naiveClient(["exec-textlen", port, "echo 12345; echo no >&2"])).toString()).toBe("12345\n");
   });
 
-  test.each([[[]], [["--cut"]]])("echo and upper %p, over TCP and a unix socket", async (how: string[]) => {
+  test.each([[[]], [["--cut"]]])("echo and upper %p", async (how: string[]) => {
     await using server = await plain([anywhere("echo"), anywhere("upper")]);
     const words = ["hello", "你好", "x".repeat(5000)];
     const echoed = await naiveClient([...how, "echo", String(server.port("echo")), ...words]);
     expect(echoed.toString()).toBe(words.join(""));
     const raised = await naiveClient([...how, "upper", String(server.port("upper")), ...words]);
     expect(raised.toString()).toBe(words.join("").toUpperCase());
+  });
+
+  test("a unix socket", async () => {
+    await using folder = await temporaryFolder();
+    const path = folder.join("s");
+    await using _server = await plain([`exec-length=unix:${path}`]);
+    expect((await naiveClient(["exec-length", path, ...COMMANDS])).toString()).toBe(ANSWERS);
   });
 
   test("greet says its words and closes, or those of --text", async () => {
