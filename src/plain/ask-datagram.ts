@@ -1,6 +1,6 @@
 /** One datagram after another, each with its answer. */
 import { SockError } from "../errors.ts";
-import { ANSWER_BEGIN_MS } from "../protocol/constants.ts";
+import { ANSWER_BEGIN_MS } from "./limits.ts";
 import { formatPlain, type PlainAddress } from "./address.ts";
 import { preciseNow, type Trace } from "./trace.ts";
 

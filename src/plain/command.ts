@@ -3,7 +3,8 @@ import { SockError } from "../errors.ts";
 import { Child } from "../os/child.ts";
 import { baseEnvironment } from "../os/environment.ts";
 import type { ReadEnd } from "../os/pipes.ts";
-import { HELD_OPEN_MS, MAX_ANSWER_BYTES, REQUEST_PAUSE_MS } from "../protocol/constants.ts";
+import { HELD_OPEN_MS } from "../protocol/constants.ts";
+import { MAX_ANSWER_BYTES, REQUEST_PAUSE_MS } from "./limits.ts";
 import type { PlainHost } from "./dialect.ts";
 import type { Peer } from "./peer.ts";
 

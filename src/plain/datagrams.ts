@@ -1,7 +1,7 @@
 /** Datagrams of plain peers: each one is answered, or lost on purpose. */
 import { type Departure, ImpairedDatagrams } from "../measure/impaired-datagrams.ts";
 import { inRanges } from "../protocol/cidr.ts";
-import { MAX_PLAIN_FLOWS } from "../protocol/constants.ts";
+import { MAX_PLAIN_FLOWS } from "./limits.ts";
 import type { PlainAddress } from "./address.ts";
 import type { PlainServer, ServeOptions } from "./serve.ts";
 import { bindFailure } from "./socket.ts";

@@ -11,7 +11,8 @@
  */
 import { createHash } from "node:crypto";
 import { SockError } from "../errors.ts";
-import { LENGTH_BYTES, MAX_HEADER_BYTES, MAX_INT32 } from "../protocol/constants.ts";
+import { LENGTH_BYTES, MAX_HEADER_BYTES } from "../protocol/constants.ts";
+import { MAX_INT32 } from "./limits.ts";
 import { encodePrefixed, FrameDecoder, type Header } from "../protocol/frame.ts";
 import { answerCommands } from "./command.ts";
 import type { AskOptions, CommandDialect } from "./dialect.ts";

@@ -9,7 +9,7 @@
  * they stick to a body that begins with digits too, only the whole length can tell (`TextLength`).
  */
 import { SockError } from "../errors.ts";
-import { ALONE_MS, ANSWER_PAUSE_MS, MAX_ANSWER_BYTES } from "../protocol/constants.ts";
+import { ALONE_MS, ANSWER_PAUSE_MS, MAX_ANSWER_BYTES } from "./limits.ts";
 import { answerCommands } from "./command.ts";
 import type { CommandDialect } from "./dialect.ts";
 import { QUIET } from "./peer.ts";

@@ -4,7 +4,7 @@
  *     client   one command, UTF-8, in one send
  *     server   stdout, then stderr, raw
  */
-import { ANSWER_BEGIN_MS } from "../protocol/constants.ts";
+import { ANSWER_BEGIN_MS } from "./limits.ts";
 import { answerCommands } from "./command.ts";
 import { asLine, type CommandDialect } from "./dialect.ts";
 import { QUIET } from "./peer.ts";

@@ -1,6 +1,6 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream } from "../measure/impaired-stream.ts";
-import { MAX_REQUEST_BYTES, PLAIN_UNREAD } from "../protocol/constants.ts";
+import { MAX_REQUEST_BYTES, PLAIN_UNREAD } from "./limits.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { preciseNow, type Trace, type Traced } from "./trace.ts";
 
