@@ -1,3 +1,4 @@
+import { ownFolders } from "../client/hosts.ts";
 import { SockError, STATUS } from "../errors.ts";
 import { Root } from "../files/root.ts";
 import { parseImpairment } from "../measure/impairment.ts";
@@ -103,7 +104,10 @@ export default defineVerb({
     );
     const maxClients = given["max-clients"] ?? MAX_PLAIN_CLIENTS;
     if (maxClients === 0) throw new SockError("usage", "--max-clients must be 1 or more");
-    const root = given.root === undefined ? undefined : Root.open(given.root, { name: "", writable: true });
+    const root =
+      given.root === undefined
+        ? undefined
+        : Root.open(given.root, { name: "", writable: true, forbidden: ownFolders(context.env) });
     const servers: PlainServer[] = [];
     const room = chatRoom(
       context,

@@ -13,6 +13,8 @@ export const ALONE_MS = 40;
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** Most output of one command that is held to be counted, bytes. */
 export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** The same of all commands together. */
+export const MAX_ANSWERS_BYTES = 256 * 1024 * 1024;
 /** Most clients of one dialect at the same time, and most that wait for their turn. */
 export const MAX_PLAIN_CLIENTS = 512;
 export const MAX_PLAIN_WAITING = 512;

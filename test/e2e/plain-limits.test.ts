@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { anywhere, plain } from "../helpers/plain.ts";
 import { sock, events } from "../helpers/run.ts";
-import { openDescriptors, processesWith, sleepWord } from "../helpers/shell.ts";
+import { openDescriptors, processesWith, residentMiB, sleepWord } from "../helpers/shell.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
 
@@ -100,6 +100,20 @@ test("a client that vanishes ends its command, and leaves no descriptor", async 
   }
   await until(() => openDescriptors(server.child.process.pid) <= before + 1, "descriptors to be closed");
 });
+
+test("a command that never stops writing is ended, its client is told, and memory stays flat", async () => {
+  await using server = await plain([anywhere("exec-length"), anywhere("exec")]);
+  const { pid } = server.child.process;
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, residentMiB(pid))), 20);
+  const url = `tcp://127.0.0.1:${server.port("exec-length")}`;
+  const argv = ["shell", url, "--dialect", "exec-length", "-c", "yes 0123456789abcdef"];
+  const runs = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(async () => sock(argv)));
+  clearInterval(watch);
+  for (const { stdout } of runs) expect(stdout).toContain("more than there is room for");
+  expect(processesWith("yes\0" + "0123456789abcdef")).toEqual([]);
+  expect(most).toBeLessThan(600);
+}, 60_000);
 
 test("the address can be taken again at once, with connections of before still about", async () => {
   let port = 0;
