@@ -145,13 +145,16 @@ export class Peer {
     } catch {
       // it is gone already
     }
-    this.close();
+    this.#leave(true);
   }
 
   /** Ends both directions at once. */
   close(): void {
+    this.#leave(this.#ended);
+  }
+
+  #leave(gentle: boolean): void {
     if (this.#closed) return;
-    const gentle = this.#ended;
     this.onClose();
     if (gentle) this.#socket.end();
     else this.#socket.terminate();
