@@ -1,6 +1,6 @@
 /** How many clients `sock plain` takes, whose, and what becomes of those that vanish. */
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { anywhere, plain } from "../helpers/plain.ts";
 import { sock, events } from "../helpers/run.ts";
 import { openDescriptors, processesWith, residentMiB, sleepWord } from "../helpers/shell.ts";
@@ -114,6 +114,45 @@ test("a command that never stops writing is ended, its client is told, and memor
   expect(processesWith("yes\u00000123456789abcdef")).toEqual([]);
   expect(most).toBeLessThan(600);
 }, 60_000);
+
+test("a client that sends and never reads is read no further; memory stays flat", async () => {
+  await using server = await plain([anywhere("echo")]);
+  const { pid } = server.child.process;
+  const block = new Uint8Array(1024 * 1024);
+  let sent = 0;
+  let full = 0;
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: server.port("echo"),
+    socket: {
+      data: () => undefined,
+      drain: () => undefined,
+      open: (opened) => opened.pause(),
+    },
+  });
+  // 200 tries in a row that the kernel takes nothing: nobody reads there any more
+  await until(() => {
+    const count = socket.write(block);
+    sent += count;
+    full = count > 0 ? 0 : full + 1;
+    return full > 200 || sent > 500 * block.length;
+  }, "the server to stop reading");
+  expect(sent).toBeLessThan(100 * block.length);
+  expect(residentMiB(pid)).toBeLessThan(250);
+  socket.terminate();
+});
+
+test("the state folder is out of reach, also below the root", async () => {
+  await using folder = await temporaryFolder();
+  mkdirSync(folder.join("sock"));
+  writeFileSync(folder.join("sock", "secret"), "secret");
+  writeFileSync(folder.join("open"), "open");
+  // SOCK_HOME is the folder sock of the home
+  await using server = await plain([anywhere("ftp-gt"), "--root", folder.path], { home: folder.path });
+  const url = `tcp://127.0.0.1:${server.port("ftp-gt")}`;
+  expect((await sock(["get", `${url}/sock/secret`, "-"])).status).toBe(7);
+  expect(await sock(["get", `${url}/open`, "-"])).toMatchObject({ stdout: "open", status: 0 });
+});
 
 test("the address can be taken again at once, with connections of before still about", async () => {
   let port = 0;

@@ -1,6 +1,6 @@
 /** The client's side of each dialect, fed with an answer that is cut at every split point, and byte by byte. */
 import { describe, expect, test } from "bun:test";
-import type { SockError } from "../../src/errors.ts";
+import { asSockError } from "../../src/errors.ts";
 import { dialectFor } from "../../src/plain/dialects.ts";
 import { Peer, type PeerSocket } from "../../src/plain/peer.ts";
 
@@ -23,6 +23,16 @@ function peerOf(most = Infinity): { peer: Peer; written: () => string; drain: ()
   };
   const peer = new Peer(socket, "test");
   return { peer, written: () => Buffer.concat(pieces).toString(), drain: () => peer.onDrain() };
+}
+
+/** The code with which it fails. */
+async function failureOf(action: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await action;
+    return undefined;
+  } catch (thrown) {
+    return asSockError(thrown).code;
+  }
 }
 
 function withLength(text: string): Uint8Array {
@@ -100,8 +110,7 @@ describe.each(ANSWERS)("%s %p", (dialect, answer, body) => {
         for await (const piece of pieces) bytes += piece.length;
         return bytes;
       };
-      // of 512345 the beginnings 51 2… fit no length, but 5 and 12345 alone do
-      await expect(read()).rejects.toMatchObject({ code: "cut" } satisfies Partial<SockError>);
+      expect(await failureOf(read())).toBe("cut");
     }
   });
 });
@@ -130,7 +139,7 @@ test("a request is all that comes without a pause, and never too long", async ()
   for (const text of ["l", "s", " /"]) peer.onData(encoder.encode(text));
   expect(String(Buffer.from((await peer.request(10)) ?? []))).toBe("ls /");
   peer.onData(new Uint8Array(100_000));
-  await expect(peer.request(10)).rejects.toMatchObject({ code: "protocol" });
+  expect(await failureOf(peer.request(10))).toBe("protocol");
 });
 
 test("bytes before a reset are read, then it is a failure", async () => {
@@ -138,6 +147,6 @@ test("bytes before a reset are read, then it is a failure", async () => {
   peer.onData(encoder.encode("last"));
   peer.onClose(new Error("reset"));
   expect(String(Buffer.from((await peer.read()) ?? []))).toBe("last");
-  await expect(peer.read()).rejects.toMatchObject({ code: "lost" });
-  await expect(peer.write(encoder.encode("x"))).rejects.toMatchObject({ code: "lost" });
+  expect(await failureOf(peer.read())).toBe("lost");
+  expect(await failureOf(peer.write(encoder.encode("x")))).toBe("lost");
 });
