@@ -1,5 +1,6 @@
 /** Naive clients of `sock plain`. */
 import { describe, expect, test } from "bun:test";
+import { until } from "../helpers/until.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { anywhere, naiveClient, plain, PYTHON } from "../helpers/plain.ts";
 
@@ -62,6 +63,20 @@ describe.skipIf(PYTHON === null)("naive clients (python3)", () => {
     const path = folder.join("s");
     await using _server = await plain([`exec-length=unix:${path}`]);
     expect((await naiveClient(["exec-length", path, ...COMMANDS])).toString()).toBe(ANSWERS);
+  });
+
+  test("chat: one line each, in turn, and q closes", async () => {
+    await using server = await plain([anywhere("chat")], { pipe: true });
+    const { stdin } = server.child.process;
+    if (typeof stdin !== "object") throw new Error("no stdin");
+    const asking = naiveClient(["chat", String(server.port("chat")), "hello", "你好"]);
+    for (const [at, heard] of ["hello", "你好"].entries()) {
+      await until(() => server.events("heard").length === at + 1, `the word ${heard}`);
+      expect(server.events("heard")[at]).toMatchObject({ text: heard });
+      void stdin.write(`I heard ${heard}\n`);
+      await stdin.flush();
+    }
+    expect((await asking).toString()).toBe("I heard hello\nI heard 你好\n");
   });
 
   test("greet says its words and closes, or those of --text", async () => {

@@ -100,6 +100,14 @@ def answer_textlen(conn, out, err):
     sendall(conn, out)
 
 
+def serve_chat(conn):
+    while True:
+        data = conn.recv(1024)
+        if not data or data == b"q":
+            break
+        conn.send(b"you said " + data)
+
+
 def serve_ftp(conn):
     request = conn.recv(1024).decode("utf-8")
     if request == "":
@@ -151,6 +159,7 @@ def serve():
         "exec-length": lambda conn: serve_commands(conn, answer_length),
         "exec-header": lambda conn: serve_commands(conn, answer_header),
         "exec-textlen": lambda conn: serve_commands(conn, answer_textlen),
+        "chat": serve_chat,
         "ftp-gt": serve_ftp,
         "post-pipe": serve_post,
     }
@@ -252,6 +261,12 @@ def ask():
         for word in words:
             send(conn, word.encode("utf-8"))
             write_out(exactly(conn, len(word.encode("utf-8"))))
+    elif options.dialect == "chat":
+        for word in words:
+            conn.send(word.encode("utf-8"))
+            write_out(conn.recv(1024) + b"\n")
+        conn.send(b"q")
+        write_out(conn.recv(1024))
     elif options.dialect == "greet":
         write_out(conn.recv(1024))
     elif options.dialect == "ftp-gt":
