@@ -61,6 +61,7 @@ export async function plainEcho(
       await peer.write(bytes);
       await show.back(bytes, await answer(peer, dialect === undefined ? undefined : bytes.length, pauseMs));
     }
+    await peer.finish();
     return show.status();
   } finally {
     peer.close();

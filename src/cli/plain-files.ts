@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { ownFolders } from "../client/hosts.ts";
 import { SockError, STATUS } from "../errors.ts";
 import { splitBytes, showPath } from "../files/names.ts";
 import { Outgoing } from "../files/outgoing.ts";
@@ -133,7 +134,9 @@ export async function plainGet(
     const coming = await get(peer, wanted);
     progress.total = coming.length;
     target =
-      dest === "-" ? undefined : new Target(dest, wanted, given["on-exists"] ?? "rename", coming.length);
+      dest === "-"
+        ? undefined
+        : new Target(dest, wanted, given["on-exists"] ?? "rename", coming.length, context.env);
     for await (const piece of coming.pieces) {
       hash.update(piece);
       bytes += piece.length;
@@ -143,6 +146,7 @@ export async function plainGet(
     }
     if (context.signal.aborted) throw context.signal.reason;
     const placed = await target?.publish();
+    await peer.finish();
     tell(context, {
       path: placed?.path ?? "-",
       bytes,
@@ -164,11 +168,11 @@ class Target {
   readonly #root: Root;
   readonly #folder: string;
 
-  constructor(dest: string, name: Uint8Array, onExists: OnExistsFlag, length: number) {
+  constructor(dest: string, name: Uint8Array, onExists: OnExistsFlag, length: number, env: Context["env"]) {
     const into = dest.endsWith("/") || statSync(dest, { throwIfNoEntry: false })?.isDirectory() === true;
     this.#folder = into ? dest : dirname(dest);
     mkdirSync(this.#folder, { recursive: true });
-    this.#root = Root.open(this.#folder, { name: "", writable: true });
+    this.#root = Root.open(this.#folder, { name: "", writable: true, forbidden: ownFolders(env) });
     try {
       const last = into ? lastPart(name) : basename(dest);
       this.taking = new Taking(this.#root, [last], onExists, length);

@@ -45,6 +45,7 @@ export async function plainShell(
       }
       if (context.signal.aborted) throw context.signal.reason;
     }
+    await peer.finish();
     return STATUS.done;
   } finally {
     peer.close();

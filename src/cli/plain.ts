@@ -1,3 +1,4 @@
+import { ownFolders } from "../client/hosts.ts";
 import { SockError, STATUS } from "../errors.ts";
 import { Root } from "../files/root.ts";
 import { parseImpairment } from "../measure/impairment.ts";
@@ -6,7 +7,8 @@ import type { Dialect, PlainHost } from "../plain/dialect.ts";
 import { findDialect } from "../plain/dialects.ts";
 import { GREETING } from "../plain/greet.ts";
 import { type PlainServer, type ServeOptions, servePlain } from "../plain/serve.ts";
-import { allowedRanges, MOST_CLIENTS } from "../plain/limits.ts";
+import { allowedRanges } from "../plain/allowed.ts";
+import { MAX_PLAIN_CLIENTS } from "../plain/limits.ts";
 import type { WhenFull } from "../plain/places.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes } from "../text/units.ts";
@@ -32,7 +34,7 @@ const args = {
     type: "string",
     kind: "count",
     valueHint: "N",
-    description: `clients of one address at the same time (${MOST_CLIENTS})`,
+    description: `clients of one address at the same time (${MAX_PLAIN_CLIENTS})`,
   },
   "when-full": {
     type: "enum",
@@ -100,9 +102,12 @@ export default defineVerb({
         ? undefined
         : { seed, how: parseImpairment(given.impair, address.kind === "udp" ? "datagrams" : "stream") },
     );
-    const maxClients = given["max-clients"] ?? MOST_CLIENTS;
+    const maxClients = given["max-clients"] ?? MAX_PLAIN_CLIENTS;
     if (maxClients === 0) throw new SockError("usage", "--max-clients must be 1 or more");
-    const root = given.root === undefined ? undefined : Root.open(given.root, { name: "", writable: true });
+    const root =
+      given.root === undefined
+        ? undefined
+        : Root.open(given.root, { name: "", writable: true, forbidden: ownFolders(context.env) });
     const servers: PlainServer[] = [];
     const room = chatRoom(
       context,

@@ -1,6 +1,7 @@
 /** One datagram after another, each with its answer. */
 import { SockError } from "../errors.ts";
-import { ANSWER_BEGIN_MS } from "../protocol/constants.ts";
+import { errnoOf } from "../files/errno.ts";
+import { ANSWER_BEGIN_MS } from "./limits.ts";
 import { formatPlain, type PlainAddress } from "./address.ts";
 import { preciseNow, type Trace } from "./trace.ts";
 
@@ -55,6 +56,9 @@ export async function askDatagram(
         socket.send(bytes);
         return await promise;
       } catch (thrown) {
+        if (errnoOf(thrown) === "EMSGSIZE") {
+          throw new SockError("usage", `${bytes.length} bytes are more than a datagram holds (65,507)`);
+        }
         throw thrown instanceof SockError ? thrown : nothing();
       } finally {
         clearTimeout(late);

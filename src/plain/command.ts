@@ -3,17 +3,24 @@ import { SockError } from "../errors.ts";
 import { Child } from "../os/child.ts";
 import { baseEnvironment } from "../os/environment.ts";
 import type { ReadEnd } from "../os/pipes.ts";
-import { HELD_OPEN_MS, MAX_ANSWER_BYTES, REQUEST_PAUSE_MS } from "../protocol/constants.ts";
+import { HELD_OPEN_MS } from "../protocol/constants.ts";
+import { MAX_ANSWER_BYTES, MAX_ANSWERS_BYTES, REQUEST_PAUSE_MS } from "./limits.ts";
 import type { PlainHost } from "./dialect.ts";
 import type { Peer } from "./peer.ts";
 
 /** Longest part of a command that the log shows, characters. */
 const SHOWN = 200;
+/** Pieces up to this are sent in one write, bytes. */
+const TOGETHER = 64 * 1024;
 
+/** What a command wrote, in the pieces in which it came. */
 export interface Output {
-  readonly stdout: Uint8Array;
-  readonly stderr: Uint8Array;
+  readonly stdout: readonly Uint8Array[];
+  readonly stderr: readonly Uint8Array[];
 }
+
+/** Bytes that all commands together have written and that were not sent yet. */
+let heldBytes = 0;
 
 /** Runs each command of a client, and lets `send` answer it; gives the bytes of the answer. */
 export async function answerCommands(
@@ -29,22 +36,24 @@ export async function answerCommands(
     const line = new TextDecoder().decode(request).replace(/[\r\n]+$/, "");
     let bytes = 0;
     let outcome = "lost";
+    const collected = new Collected();
     try {
-      const output = await run(line, host.cwd, gone.signal);
+      const output = await run(line, host.cwd, gone.signal, collected);
       if (!gone.signal.aborted) bytes = await send(output);
       outcome = gone.signal.aborted ? "lost" : "done";
     } catch (thrown) {
       if (thrown instanceof SockError) outcome = thrown.code;
       throw thrown;
     } finally {
+      collected.release();
       host.report(peer, line.slice(0, SHOWN), bytes, outcome);
     }
   }
 }
 
 /** What the line wrote, until its end or its client's. */
-async function run(line: string, cwd: string, signal: AbortSignal): Promise<Output> {
-  if (line.trim() === "") return { stdout: new Uint8Array(0), stderr: new Uint8Array(0) };
+async function run(line: string, cwd: string, signal: AbortSignal, collected: Collected): Promise<Output> {
+  if (line.trim() === "") return { stdout: [], stderr: [] };
   let child: Child;
   try {
     const env = baseEnvironment();
@@ -52,13 +61,13 @@ async function run(line: string, cwd: string, signal: AbortSignal): Promise<Outp
     child = Child.start({ argv, cwd, env, stdin: false });
   } catch (thrown) {
     if (!(thrown instanceof SockError)) throw thrown;
-    return { stdout: new Uint8Array(0), stderr: new TextEncoder().encode(`sock: ${thrown.message}\n`) };
+    return { stdout: [], stderr: [new TextEncoder().encode(`sock: ${thrown.message}\n`)] };
   }
   const end = (): void => void child.end().catch(() => undefined);
   if (signal.aborted) end();
   signal.addEventListener("abort", end, { once: true });
   try {
-    const collected = new Collected(end);
+    collected.onFull = end;
     const outputs = Promise.all([collected.all(child.stdout, "out"), collected.all(child.stderr, "err")]);
     await child.ended;
     await collected.settled(outputs);
@@ -70,25 +79,32 @@ async function run(line: string, cwd: string, signal: AbortSignal): Promise<Outp
 }
 
 class Collected {
+  /** There is no room for more: the command has to end. */
+  onFull: () => void = () => undefined;
   readonly #pieces: Record<"out" | "err", Uint8Array[]> = { out: [], err: [] };
-  readonly #over: () => void;
   #bytes = 0;
+  #held = 0;
   #full = false;
-
-  constructor(over: () => void) {
-    this.#over = over;
-  }
 
   async all(stream: ReadEnd, name: "out" | "err"): Promise<void> {
     for (let piece = await stream.read(); piece !== undefined; piece = await stream.read()) {
       this.#bytes += piece.length;
-      if (this.#bytes <= MAX_ANSWER_BYTES) {
+      const fits = this.#bytes <= MAX_ANSWER_BYTES && heldBytes + piece.length <= MAX_ANSWERS_BYTES;
+      if (fits && !this.#full) {
+        heldBytes += piece.length;
+        this.#held += piece.length;
         this.#pieces[name].push(piece.slice());
       } else if (!this.#full) {
         this.#full = true;
-        this.#over();
+        this.onFull();
       }
     }
+  }
+
+  /** All was sent, or never will be. */
+  release(): void {
+    heldBytes -= this.#held;
+    this.#held = 0;
   }
 
   /** What a child of the command still holds open is waited for while something comes, and no longer. */
@@ -103,8 +119,24 @@ class Collected {
   /** Throws `too-large`. */
   output(): Output {
     if (this.#full) {
-      throw new SockError("too-large", `the command wrote more than ${MAX_ANSWER_BYTES} bytes and was ended`);
+      throw new SockError("too-large", `the command wrote more than there is room for and was ended`);
     }
-    return { stdout: Buffer.concat(this.#pieces.out), stderr: Buffer.concat(this.#pieces.err) };
+    return { stdout: this.#pieces.out, stderr: this.#pieces.err };
   }
+}
+
+export function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
+}
+
+/** In few writes: a naive client may take its one recv(1024) for all that there is. */
+export async function writeAll(peer: Peer, pieces: readonly Uint8Array[]): Promise<void> {
+  let together: Uint8Array[] = [];
+  for (const piece of pieces) {
+    together.push(piece);
+    if (lengthOf(together) < TOGETHER) continue;
+    await peer.write(Buffer.concat(together));
+    together = [];
+  }
+  await peer.write(Buffer.concat(together));
 }

@@ -1,7 +1,7 @@
 /** Datagrams of plain peers: each one is answered, or lost on purpose. */
 import { type Departure, ImpairedDatagrams } from "../measure/impaired-datagrams.ts";
 import { inRanges } from "../protocol/cidr.ts";
-import { MAX_PLAIN_FLOWS } from "../protocol/constants.ts";
+import { MAX_PLAIN_FLOWS } from "./limits.ts";
 import type { PlainAddress } from "./address.ts";
 import type { PlainServer, ServeOptions } from "./serve.ts";
 import { bindFailure } from "./socket.ts";
@@ -91,6 +91,7 @@ class Flow {
   readonly #send: Send;
   #queue: Departure[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
 
   constructor(impaired: ImpairedDatagrams, send: Send) {
     this.#impaired = impaired;
@@ -111,15 +112,25 @@ class Flow {
   }
 
   #run(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     const now = performance.now();
-    this.#queue.push(...this.#impaired.late(now));
+    if (this.#impaired.due !== undefined) this.#queue.push(...this.#impaired.late(now));
     let count = 0;
-    for (; (this.#queue[count]?.at ?? Infinity) <= now; count++)
-      this.#send(this.#queue[count]?.bytes ?? new Uint8Array(0));
-    this.#queue.splice(0, count);
+    for (const { at, bytes } of this.#queue) {
+      if (at > now) break;
+      this.#send(bytes);
+      count += 1;
+    }
+    if (count > 0) this.#queue.splice(0, count);
     const next = Math.min(this.#queue[0]?.at ?? Infinity, this.#impaired.due ?? Infinity);
-    if (next < Infinity) this.#timer = setTimeout(() => this.#run(), Math.max(1, Math.ceil(next - now)));
+    // a timer for each datagram would cost more than the datagram
+    if (next >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = next;
+    this.#timer = setTimeout(() => this.#onTimer(), Math.max(1, Math.ceil(next - now)));
+  }
+
+  #onTimer(): void {
+    this.#timerAt = Infinity;
+    this.#run();
   }
 }

@@ -11,9 +11,10 @@
  */
 import { createHash } from "node:crypto";
 import { SockError } from "../errors.ts";
-import { LENGTH_BYTES, MAX_HEADER_BYTES, MAX_INT32 } from "../protocol/constants.ts";
+import { LENGTH_BYTES, MAX_HEADER_BYTES } from "../protocol/constants.ts";
+import { MAX_INT32 } from "./limits.ts";
 import { encodePrefixed, FrameDecoder, type Header } from "../protocol/frame.ts";
-import { answerCommands } from "./command.ts";
+import { answerCommands, lengthOf, writeAll } from "./command.ts";
 import type { AskOptions, CommandDialect } from "./dialect.ts";
 import { tooLong } from "./int32.ts";
 import type { Peer } from "./peer.ts";
@@ -27,23 +28,24 @@ export const execHeader: CommandDialect = {
   ],
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout, stderr }) => {
-      await peer.write(answerFrame([stdout, stderr]));
-      return stdout.length + stderr.length;
+      const pieces = [...stdout, ...stderr];
+      await writeAll(peer, [headerOf(pieces), ...pieces]);
+      return lengthOf(pieces);
     }),
-  refusal: (text) => answerFrame([new TextEncoder().encode(`${text}\n`)]),
+  refusal: (text) => {
+    const bytes = new TextEncoder().encode(`${text}\n`);
+    return Buffer.concat([headerOf([bytes]), bytes]);
+  },
   ask: (peer, command, options) => ask(peer, command, options),
 };
 
-function answerFrame(parts: readonly Uint8Array[]): Uint8Array {
+function headerOf(parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash("md5");
-  let total = 0;
-  for (const part of parts) {
-    hash.update(part);
-    total += part.length;
-  }
+  for (const part of parts) hash.update(part);
+  const total = lengthOf(parts);
   if (total > MAX_INT32) throw tooLong(total);
   const header = { filename: "output", md5: hash.digest("hex"), total_size: total };
-  return Buffer.concat([encodePrefixed(JSON.stringify(header), MAX_HEADER_BYTES), ...parts]);
+  return encodePrefixed(JSON.stringify(header), MAX_HEADER_BYTES);
 }
 
 async function* ask(peer: Peer, command: Uint8Array, options: AskOptions): AsyncGenerator<Uint8Array> {

@@ -10,7 +10,7 @@
  *              +------------+------------+
  */
 import { SockError } from "../errors.ts";
-import { answerCommands } from "./command.ts";
+import { answerCommands, lengthOf, writeAll } from "./command.ts";
 import type { CommandDialect } from "./dialect.ts";
 import { decodeInt32, encodeInt32, INT32_BYTES } from "./int32.ts";
 import type { Peer } from "./peer.ts";
@@ -21,8 +21,9 @@ export const execLength: CommandDialect = {
   drawn: ["client   one command, UTF-8, no end", "server   int32 LE n, then n bytes: stdout, then stderr"],
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout, stderr }) => {
-      const bytes = stdout.length + stderr.length;
-      await peer.write(Buffer.concat([encodeInt32(bytes), stdout, stderr]));
+      const pieces = [...stdout, ...stderr];
+      const bytes = lengthOf(pieces);
+      await writeAll(peer, [encodeInt32(bytes), ...pieces]);
       return bytes;
     }),
   refusal: (text) => {

@@ -9,8 +9,8 @@
  * they stick to a body that begins with digits too, only the whole length can tell (`TextLength`).
  */
 import { SockError } from "../errors.ts";
-import { ALONE_MS, ANSWER_PAUSE_MS, MAX_ANSWER_BYTES } from "../protocol/constants.ts";
-import { answerCommands } from "./command.ts";
+import { ALONE_MS, ANSWER_PAUSE_MS, MAX_ANSWER_BYTES } from "./limits.ts";
+import { answerCommands, lengthOf, writeAll } from "./command.ts";
 import type { CommandDialect } from "./dialect.ts";
 import { QUIET } from "./peer.ts";
 import { TextLength } from "./text-length.ts";
@@ -24,11 +24,11 @@ export const execTextlen: CommandDialect = {
   ],
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout }) => {
-      await peer.write(new TextEncoder().encode(String(stdout.length)));
-      await peer.flush();
-      if (stdout.length > 0) await Bun.sleep(ALONE_MS);
-      await peer.write(stdout);
-      return stdout.length;
+      const bytes = lengthOf(stdout);
+      await peer.write(new TextEncoder().encode(String(bytes)));
+      if (bytes > 0) await Bun.sleep(ALONE_MS);
+      await writeAll(peer, stdout);
+      return bytes;
     }),
   refusal: (text) => new TextEncoder().encode(`${new TextEncoder().encode(text).length}${text}`),
   async *ask(peer, command) {

@@ -4,8 +4,8 @@
  *     client   one command, UTF-8, in one send
  *     server   stdout, then stderr, raw
  */
-import { ANSWER_BEGIN_MS } from "../protocol/constants.ts";
-import { answerCommands } from "./command.ts";
+import { ANSWER_BEGIN_MS } from "./limits.ts";
+import { answerCommands, lengthOf, writeAll } from "./command.ts";
 import { asLine, type CommandDialect } from "./dialect.ts";
 import { QUIET } from "./peer.ts";
 
@@ -15,9 +15,9 @@ export const exec: CommandDialect = {
   drawn: ["client   one command, UTF-8, no end", "server   stdout, then stderr, no length"],
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout, stderr }) => {
-      await peer.write(stdout);
-      await peer.write(stderr);
-      return stdout.length + stderr.length;
+      const pieces = [...stdout, ...stderr];
+      await writeAll(peer, pieces);
+      return lengthOf(pieces);
     }),
   refusal: asLine,
   async *ask(peer, command, options) {

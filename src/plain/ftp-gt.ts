@@ -10,7 +10,7 @@
  */
 import { SockError } from "../errors.ts";
 import { nameOf, nameBytes, showPath, splitBytes, wireSegments } from "../files/names.ts";
-import { REQUEST_PAUSE_MS } from "../protocol/constants.ts";
+import { REQUEST_PAUSE_MS } from "./limits.ts";
 import { type FileDialect, type PlainHost } from "./dialect.ts";
 import { counted } from "./exec-length.ts";
 import type { Peer } from "./peer.ts";

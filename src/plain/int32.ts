@@ -1,6 +1,6 @@
 /** Lengths as naive peers pack them: `struct.pack("i", n)` on x86, so a signed 32-bit integer, little-endian. */
 import { SockError } from "../errors.ts";
-import { MAX_INT32 } from "../protocol/constants.ts";
+import { MAX_INT32 } from "./limits.ts";
 
 export const INT32_BYTES = 4;
 

@@ -1,6 +1,6 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream, Write } from "../measure/impaired-stream.ts";
-import { PLAIN_UNSENT } from "../protocol/constants.ts";
+import { PLAIN_UNSENT } from "./limits.ts";
 
 /** What of a socket is needed to write to it. */
 export interface Sink {

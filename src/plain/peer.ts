@@ -1,6 +1,6 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream } from "../measure/impaired-stream.ts";
-import { MAX_REQUEST_BYTES, PLAIN_UNREAD } from "../protocol/constants.ts";
+import { MAX_REQUEST_BYTES, PLAIN_UNREAD } from "./limits.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { preciseNow, type Trace, type Traced } from "./trace.ts";
 
@@ -145,13 +145,16 @@ export class Peer {
     } catch {
       // it is gone already
     }
-    this.close();
+    this.#leave(true);
   }
 
   /** Ends both directions at once. */
   close(): void {
+    this.#leave(this.#ended);
+  }
+
+  #leave(gentle: boolean): void {
     if (this.#closed) return;
-    const gentle = this.#ended;
     this.onClose();
     if (gentle) this.#socket.end();
     else this.#socket.terminate();

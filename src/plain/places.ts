@@ -1,4 +1,4 @@
-import { MAX_PLAIN_WAITING } from "../protocol/constants.ts";
+import { MAX_PLAIN_WAITING } from "./limits.ts";
 
 export type WhenFull = "close" | "wait";
 

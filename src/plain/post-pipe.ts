@@ -9,7 +9,7 @@
  */
 import { SockError } from "../errors.ts";
 import { nameBytes, showPath } from "../files/names.ts";
-import { MAX_REQUEST_BYTES, REQUEST_PAUSE_MS } from "../protocol/constants.ts";
+import { MAX_REQUEST_BYTES, REQUEST_PAUSE_MS } from "./limits.ts";
 import type { FileDialect, PlainHost } from "./dialect.ts";
 import { type Peer, QUIET } from "./peer.ts";
 import { lastPart, Taking } from "./stored.ts";

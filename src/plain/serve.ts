@@ -84,6 +84,7 @@ async function answer(peer: Peer, places: Places, options: ServeOptions): Promis
     const { code, message } = asSockError(thrown);
     // one that has vanished is nothing to tell
     if (code !== "lost") options.refused(peer.name, message);
+    if (code === "too-large") await peer.write(dialect.refusal(message)).catch(() => undefined);
   } finally {
     await peer.finish();
     places.give();

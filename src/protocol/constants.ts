@@ -184,33 +184,6 @@ export const CHAT_LINE_MS = 200;
 /** Runs of clients whose last line is remembered. */
 export const MAX_CHAT_RUNS = 1_000;
 
-// plain peers
-/** Largest length that their signed 32 bits can say, bytes. */
-export const MAX_INT32 = 2 ** 31 - 1;
-/** What came of a peer and was not read yet, bytes: above it its socket is read no further. */
-export const PLAIN_UNREAD = 1 * MiB;
-/** What waits to be sent to one, bytes. */
-export const PLAIN_UNSENT = 1 * MiB;
-/** A request that has no end is over when nothing more has come for this long, ms. */
-export const REQUEST_PAUSE_MS = 50;
-/** Between a length that has to come alone and what it counts, ms. */
-export const ALONE_MS = 40;
-/** Longest request, bytes. */
-export const MAX_REQUEST_BYTES = 64 * KiB;
-/** Most output of one command that is held to be counted, bytes. */
-export const MAX_ANSWER_BYTES = 64 * MiB;
-/** Most clients of one dialect at the same time, and most that wait for their turn. */
-export const MAX_PLAIN_CLIENTS = 512;
-export const MAX_PLAIN_WAITING = 512;
-/** An answer without an end is over when nothing more has come for this long, ms. */
-export const ANSWER_PAUSE_MS = 200;
-/** Longest wait for an answer to begin where silence can be an answer too, ms. */
-export const ANSWER_BEGIN_MS = 3 * SECOND;
-/** Longest wait for a peer to close after the last byte of a file, ms. */
-export const PLAIN_CLOSE_MS = 10 * SECOND;
-/** Flows of datagrams whose impairment is remembered. */
-export const MAX_PLAIN_FLOWS = 10_000;
-
 // datagrams
 /** Header of every datagram, and so the smallest one, bytes. */
 export const DATAGRAM_HEADER_BYTES = 64;

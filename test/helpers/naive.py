@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("side")
@@ -95,10 +96,16 @@ def answer_header(conn, out, err):
 def answer_textlen(conn, out, err):
     sendall(conn, str(len(out)).encode("utf-8"))
     if not options.glue:
-        import time
-
         time.sleep(0.02)
     sendall(conn, out)
+
+
+def serve_chat(conn):
+    while True:
+        data = conn.recv(1024)
+        if not data or data == b"q":
+            break
+        conn.send(b"you said " + data)
 
 
 def serve_ftp(conn):
@@ -152,6 +159,7 @@ def serve():
         "exec-length": lambda conn: serve_commands(conn, answer_length),
         "exec-header": lambda conn: serve_commands(conn, answer_header),
         "exec-textlen": lambda conn: serve_commands(conn, answer_textlen),
+        "chat": serve_chat,
         "ftp-gt": serve_ftp,
         "post-pipe": serve_post,
     }
@@ -170,13 +178,13 @@ def serve():
 
 def exactly(conn, size):
     """As the better ones of the tutorials have it: a loop of recv(1024) until all is there."""
-    data = b""
+    data = bytearray()
     while len(data) < size:
         piece = conn.recv(1024)
         if not piece:
             break
         data += piece
-    return data
+    return bytes(data)
 
 
 def ask_exec(conn):
@@ -253,6 +261,12 @@ def ask():
         for word in words:
             send(conn, word.encode("utf-8"))
             write_out(exactly(conn, len(word.encode("utf-8"))))
+    elif options.dialect == "chat":
+        for word in words:
+            conn.send(word.encode("utf-8"))
+            write_out(conn.recv(1024) + b"\n")
+        conn.send(b"q")
+        write_out(conn.recv(1024))
     elif options.dialect == "greet":
         write_out(conn.recv(1024))
     elif options.dialect == "ftp-gt":
