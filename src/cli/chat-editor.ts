@@ -20,6 +20,8 @@ export class ChatEditor {
       this.interrupted = true;
       lines.close();
     });
+    // Ctrl-Z, and fg
+    lines.on("SIGCONT", () => lines.prompt(true));
     lines.on("close", () => {
       if (!this.#isOver) process.stderr.write("\n");
       this.#isOver = true;

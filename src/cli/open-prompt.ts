@@ -110,6 +110,8 @@ export class Prompt {
       this.#lines.write(null, { ctrl: true, name: "u" });
       this.#lines.prompt();
     });
+    // Ctrl-Z, and fg
+    this.#lines.on("SIGCONT", () => this.#lines.prompt(true));
     this.#lines.on("close", () => {
       if (!this.#isOver) this.#output.write("\n");
       this.#isOver = true;

@@ -225,8 +225,13 @@ describe.skipIf(!HAS_TMUX)("at a terminal", () => {
     await kai.type("X");
     await kai.key("Enter");
     await eva.shows("kai: half a Xli");
+    await kai.key("C-z");
+    await kai.shows("Stopped");
+    await kai.enter("clear; fg");
+    await kai.shows("kai>");
+    await kai.enter("back");
+    await eva.shows("kai: back");
     await kai.key("C-d");
-    await kai.shows("ended with 0");
     await eva.shows("* kai left");
     await eva.key("C-c");
     await eva.shows("ended with 130");

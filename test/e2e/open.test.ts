@@ -292,8 +292,14 @@ describe.skipIf(!HAS_TMUX)("a person", () => {
     relay.faults.down.rate = Infinity;
     await here.enter("pwd");
     await here.shows(/^127\.0\.0\.1:$/m);
+    await here.key("C-z");
+    await here.shows("Stopped");
+    await here.enter("clear; fg");
+    await here.shows("127.0.0.1:>");
+    await here.enter("run echo here $((6 * 7)) again");
+    await here.shows("here 42 again");
     await here.enter("exit");
-    await here.shows("ended with 0");
+    await here.shows("here>");
   });
 
   test("a line that is cut in the middle of a get is made anew, and the file is whole", async () => {
