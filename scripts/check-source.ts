@@ -40,7 +40,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
 
 /** Every way to name a module: `import … from`, `export … from`, `import type`, `import()`, also in types, `require()`. */
 const SPECIFIER =
-  /(?:(?<!["'.])\b(?:from|import)\s*(["'])|(?:\bimport|(?<![.#\w])require)\s*\(\s*(["'`]))([^"'`\s]+)(?:\1|\2)/g;
+  /(?:(?<!["'.-])\b(?:from|import)\s*(["'])|(?:\bimport|(?<![.#\w])require)\s*\(\s*(["'`]))([^"'`\s]+)(?:\1|\2)/g;
 
 /** What is wrong with the imports of one file; `path` is relative to src/, with `/`. */
 export function importViolations(path: string, source: string): string[] {

@@ -29,6 +29,9 @@ const PLANTED: [path: string, line: string][] = [
   ["text/decode.ts", `import { readFileSync } from "fs";`],
   ["measure/loss.ts", `const net = require("node:net");`],
   ["errors.ts", `import type { Message } from "./protocol/messages.ts";`],
+  ["plain/echo.ts", `import type { Session } from "../server/session.ts";`],
+  ["plain/echo.ts", `import { put } from "../client/put.ts";`],
+  ["server/put.ts", `import { echo } from "../plain/echo.ts";`],
   ["client/put.ts", `import { consola } from "consola";`],
   ["client/put.ts", `import manifest from "../../package.json";`],
   ["newfolder/x.ts", ``],
@@ -45,6 +48,8 @@ const GOOD: [path: string, line: string][] = [
   ["client/put.ts", `import { open } from "node:fs/promises";`],
   ["client/deep/put.ts", `import { open } from "../put.ts";`],
   ["protocol/frame.ts", `import { SockError } from "../errors.ts";`],
+  ["cli/plain.ts", `import { echo } from "../plain/echo.ts";`],
+  ["plain/serve.ts", `throw bad("say who may: --allow-from", "--allow-from");`],
   ["cli/ui.ts", `import { createConsola } from "consola/core";`],
 ];
 

@@ -12,6 +12,7 @@ import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration } from "../text/units.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
+import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { Progress } from "./progress.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
@@ -31,7 +32,11 @@ const MAX_SIZE = 1024 * 1024;
 const MAX_CONNECTIONS = 10_000;
 const MAX_RATE = 1_000_000;
 const args = {
-  host: { type: "positional", required: false, description: "a joined server; left out: the only one" },
+  host: {
+    type: "positional",
+    required: false,
+    description: "a joined server, left out: the only one; or a plain peer: tcp://, udp://, unix:",
+  },
   text: { type: "positional", required: false, variadic: true, description: "what to send" },
   interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
   count: {
@@ -56,6 +61,8 @@ const args = {
     description: "status 3 if there are fewer round trips a second",
   },
   ...TEXT_ARGS,
+  ...DIALECT_ARGS,
+  ...QUIET_ARGS,
 } as const;
 
 type EchoArgs = Args<typeof args>;
@@ -72,15 +79,17 @@ export default defineVerb({
       "echo [HOST] < LINES",
       "echo -i [HOST]",
       "echo [HOST] --count N --size B --conns C",
+      "echo ADDR [TEXT...] [--dialect NAME]",
     ],
     examples: [
       { line: "sock echo web1 hello", does: "prints hello when it has been there and back" },
       { line: "sock echo web1 --count 10000 --max-p99 5ms", does: "measures; status 3 if p99 is over 5 ms" },
+      { line: "sock echo tcp://10.0.0.7:7 hello --dialect echo", does: "a server that speaks no sock" },
     ],
   },
   args,
   async run(context, given) {
-    const target = resolveHost(given.host, context.env);
+    const url = plainPeer(given.host, given);
     const measured = MEASURING.find((flag) => given[flag] !== undefined);
     const sends = given.text.length > 0 || given.interactive;
     if (sends && measured !== undefined) {
@@ -90,6 +99,12 @@ export default defineVerb({
         "leave out one of the two",
       );
     }
+    if (url !== undefined) {
+      if (measured !== undefined) throw new SockError("usage", `--${measured} wants a joined server`);
+      const { plainEcho } = await import("./plain-echo.ts");
+      return plainEcho(context, url, given, given.interactive || pipedIn());
+    }
+    const target = resolveHost(given.host, context.env);
     textChoice(context, given, target, { terminal: true }); // a wrong name is said before a server is asked
     if (given.text.length > 0) return echoText(context, target, given, given.text.join(" "));
     // a job's stdin may be a pipe that nobody meant: a flag that measures says what is wanted

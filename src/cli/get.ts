@@ -1,23 +1,31 @@
+import { type Connections, withSession } from "../client/connections.ts";
 import { existsSync } from "node:fs";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
 import { get } from "../client/get.ts";
 import { Pace } from "../client/put.ts";
-import { getStream } from "../client/get-stream.ts";
+import { getStream, type Streamed, type StreamOptions } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
-import { Session } from "../client/session.ts";
+import type { Session } from "../client/session.ts";
 import { splitTarget } from "../client/target.ts";
 import { asSockError, SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { type Segments, showPath, splitBytes } from "../files/names.ts";
 import { globParts, hasGlob } from "../text/glob.ts";
 import { escapeForDisplay } from "../text/escape.ts";
+import { isTerminal } from "./output.ts";
+import { plainPeer } from "./plain-options.ts";
 import { receiptOf } from "./receipt.ts";
-import { sessionOptions } from "./session-options.ts";
+import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
 import { digestName, excluderOf, GOES_ON, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
 import { TransferProgress } from "./transfer-progress.ts";
-import { type Context, defineVerb } from "./verb.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+const args = {
+  files: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
+  ...TRANSFER_ARGS,
+} as const;
 
 /** Paths in one request. */
 const MOST_PATHS = 64;
@@ -26,7 +34,7 @@ export default defineVerb({
   meta: {
     name: "get",
     summary: "fetch files and folders from a server; done means: verified here",
-    usage: ["get HOST:PATH... [DEST]", "get HOST:PATH -"],
+    usage: ["get HOST:PATH... [DEST]", "get HOST:PATH -", "get ADDR[/NAME] [NAME] [DEST] [--dialect NAME]"],
     examples: [
       { line: "sock get web1:logs/app.log", does: "fetches it into this folder" },
       { line: "sock get web1:app.log today.log", does: "fetches it as today.log" },
@@ -37,97 +45,120 @@ export default defineVerb({
       "A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
     ],
   },
-  args: {
-    files: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
-    ...TRANSFER_ARGS,
-  },
+  args,
   async run(context, given) {
+    const url = plainPeer(given.files[0], given);
+    if (url !== undefined) {
+      const { plainGet } = await import("./plain-files.ts");
+      return plainGet(context, url, given.files.slice(1), given);
+    }
     const { sources, dest } = split(given.files);
-    const algorithm = digestName(given.digest);
-    const remotes = sources.map((word) => ({ word, ...remoteTarget(word) }));
-    if (dest === "-") {
-      context.json.refuseData("the file");
-      refuseWithStdout(given);
-      const [only, second] = await expanded(context, remotes, undefined);
-      if (only === undefined || second !== undefined)
-        throw new SockError("usage", "only one file fits on stdout");
-      await toStdout(context, only, algorithm, given.compress);
-      return;
-    }
-    const dry = given["dry-run"];
-    const isLeftOut = await excluderOf(given.exclude);
-    const wanted = await expanded(context, remotes, isLeftOut);
-    refuseTwice(wanted);
-    const single = wanted.length === 1;
-    const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
-    const receipt = receiptOf(given);
-    const tally = new Tally(context, { algorithm, single, dry, receipt });
-    const progress = new TransferProgress(context.ui, null);
-    const several = !single || wanted.some(({ matched }) => matched);
-    using places = new Destinations(dest, several, dry);
-    const pool = new BlockPool();
-    const hosts: string[] = [];
-    let ended = false;
-    try {
-      for (const group of grouped(wanted)) {
-        const { host } = group;
-        if (!hosts.includes(host.name)) hosts.push(host.name);
-        const { "on-exists": onExists, verify, sync } = given;
-        let current: string | Uint8Array = "";
-        await get(
-          () => Session.open(host, sessionOptions(context)),
-          {
-            paths: group.paths.map(wirePathOf),
-            digest: algorithm,
-            links: given.links,
-            compress: given.compress,
-          },
-          {
-            ...retryOptions(context, given.retry),
-            receiver: {
-              digest: algorithm,
-              onExists,
-              verify,
-              sync,
-              // what a receipt names was read, not only looked at
-              checksum: given.checksum || receipt !== undefined,
-              dry,
-              mayCompare: true,
-              pool,
-              owner: Buffer.from(host.pin).toString("hex"),
-              pace,
-            },
-            isLeftOut,
-            fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
-            place: (source, kind) => {
-              current = group.paths[source] ?? "";
-              if (kind === "folder") tally.manyFiles();
-              return places.place(lastName(current), kind, shownPath(current));
-            },
-            onFailed: (source, error) => {
-              const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
-              tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
-            },
-            onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
-            onFile: (length) => {
-              if (single) progress.begin(length);
-            },
-            onGoOn: (bytes) => progress.goOn(bytes),
-            onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
-          },
-        );
-      }
-      ended = true;
-    } catch (thrown) {
-      throw progress.stopped(thrown, context.signal, tally.seen, GOES_ON);
-    } finally {
-      progress.done();
-      receipt?.close();
-      tally.finish(hosts.join(" "), dest || ".", ended, progress.there);
-    }
-    tally.check();
+    const remotes = sources.map((word) => {
+      const { host, path } = remoteTarget(word);
+      return { host: resolveHost(host, context.env), path };
+    });
+    await getFiles(context, given, { remotes, dest, connections: ownConnections(context) });
   },
 });
+
+export interface GetJob {
+  readonly remotes: readonly { readonly host: Target; readonly path: string }[];
+  /** Here; `-` is stdout, nothing is this folder. */
+  readonly dest: string;
+  readonly connections: Connections;
+}
+
+/** Fetches the files, tells of them, and throws what failed. */
+export async function getFiles(context: Context, given: Args<typeof args>, job: GetJob): Promise<void> {
+  const { remotes, dest, connections } = job;
+  const algorithm = digestName(given.digest);
+  if (dest === "-") {
+    context.json.refuseData("the file");
+    refuseWithStdout(given);
+    const [only, second] = await expanded(connections, remotes, undefined);
+    if (only === undefined || second !== undefined)
+      throw new SockError("usage", "only one file fits on stdout");
+    const { compress } = given;
+    const write = async (bytes: Uint8Array): Promise<void> => context.ui.lentData(bytes);
+    await toStdout(context, connections, only, { digest: algorithm, compress, write });
+    return;
+  }
+  const dry = given["dry-run"];
+  const isLeftOut = await excluderOf(given.exclude);
+  const wanted = await expanded(connections, remotes, isLeftOut);
+  refuseTwice(wanted);
+  const single = wanted.length === 1;
+  const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
+  const receipt = receiptOf(given);
+  const tally = new Tally(context, { algorithm, single, dry, receipt });
+  const progress = new TransferProgress(context.ui, null);
+  const several = !single || wanted.some(({ matched }) => matched);
+  using places = new Destinations(dest, several, dry);
+  const pool = new BlockPool();
+  const hosts: string[] = [];
+  let ended = false;
+  try {
+    for (const group of grouped(wanted)) {
+      const { host } = group;
+      if (!hosts.includes(host.name)) hosts.push(host.name);
+      const { "on-exists": onExists = "replace", verify, sync } = given;
+      let current: string | Uint8Array = "";
+      await get(
+        () => connections.open(host),
+        {
+          paths: group.paths.map(wirePathOf),
+          digest: algorithm,
+          links: given.links,
+          compress: given.compress,
+        },
+        {
+          ...retryOptions(context, given.retry),
+          receiver: {
+            digest: algorithm,
+            onExists,
+            verify,
+            sync,
+            // what a receipt names was read, not only looked at
+            checksum: given.checksum || receipt !== undefined,
+            dry,
+            mayCompare: true,
+            pool,
+            owner: Buffer.from(host.pin).toString("hex"),
+            pace,
+          },
+          keeps: connections.keeps,
+          isLeftOut,
+          fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
+          place: (source, kind) => {
+            current = group.paths[source] ?? "";
+            if (kind === "folder") tally.manyFiles();
+            return places.place(lastName(current), kind, shownPath(current));
+          },
+          onFailed: (source, error) => {
+            const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
+            tally.add({ kind: "file", path, bytes: 0, digest: "", action: "failed", error, ms: 0 });
+          },
+          onOutcome: ({ shown, ...outcome }) => tally.add({ ...outcome, path: shown }),
+          onFile: (length) => {
+            if (single) progress.begin(length);
+          },
+          onGoOn: (bytes) => progress.goOn(bytes),
+          onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
+        },
+      );
+    }
+    ended = true;
+  } catch (thrown) {
+    throw progress.stopped(thrown, context.signal, tally.seen, GOES_ON);
+  } finally {
+    progress.done();
+    receipt?.close();
+    tally.finish(hosts.join(" "), dest || ".", ended, progress.there);
+  }
+  tally.check();
+}
+
+export { args as GET_ARGS };
 
 /** What is for files that are kept. Throws `usage`. */
 function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean }): void {
@@ -140,30 +171,41 @@ function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boole
   );
 }
 
+/** What a path or a pattern means, one file after another, to where `write` puts it. */
+export async function filesToStdout(
+  context: Context,
+  { remotes, connections }: Pick<GetJob, "remotes" | "connections">,
+  write: StreamOptions["write"],
+): Promise<void> {
+  for (const one of await expanded(connections, remotes, undefined)) {
+    await toStdout(context, connections, one, { digest: "sha256", compress: "auto", write });
+  }
+}
+
 async function toStdout(
   context: Context,
+  connections: Connections,
   { host, path }: Wanted,
-  digest: "sha256" | "xxh3-64k",
-  compress: "auto" | "always" | "never",
+  options: Pick<StreamOptions, "digest" | "compress" | "write">,
 ): Promise<void> {
-  const session = await Session.open(host, sessionOptions(context));
   const started = performance.now();
   const shown = shownPath(path);
   let progress: TransferProgress | undefined;
   let before = 0;
   try {
-    const got = await getStream(session, wirePathOf(path), {
-      digest,
-      compress,
-      write: (bytes) => context.ui.lentData(bytes),
-      onBegin: (length) => {
-        progress = new TransferProgress(context.ui, length);
-      },
-      onBytes: (bytes) => {
-        progress?.update(bytes - before, escapeForDisplay(shown), 0);
-        before = bytes;
-      },
-    });
+    const fetch = async (session: Session): Promise<Streamed> =>
+      getStream(session, wirePathOf(path), {
+        ...options,
+        onBegin: (length) => {
+          // beside what is read there it would only be in the way
+          if (!isTerminal(1)) progress = new TransferProgress(context.ui, length);
+        },
+        onBytes: (bytes) => {
+          progress?.update(bytes - before, escapeForDisplay(shown), 0);
+          before = bytes;
+        },
+      });
+    const got = await withSession(connections, host, fetch);
     const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
     context.json.result({ host: host.name, files: 1, bytes: got.bytes, skipped: 0, seconds });
   } catch (thrown) {
@@ -172,7 +214,6 @@ async function toStdout(
     throw new SockError(error.code, `${shown}: ${error.message}`, error.hint);
   } finally {
     progress?.done();
-    session.close();
   }
 }
 
@@ -206,19 +247,17 @@ function refuseTwice(wanted: readonly Wanted[]): void {
  * that fits nothing.
  */
 async function expanded(
-  context: Context,
-  remotes: readonly { host: string | undefined; path: string }[],
+  connections: Connections,
+  remotes: GetJob["remotes"],
   isLeftOut: ((path: Segments, isFolder: boolean) => boolean) | undefined,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
-  for (const { host: word, path } of remotes) {
-    const host = resolveHost(word, context.env);
+  for (const { host, path } of remotes) {
     if (!hasGlob(path)) {
       wanted.push({ host, path, matched: false });
       continue;
     }
-    const session = await Session.open(host, sessionOptions(context));
-    try {
+    await withSession(connections, host, async (session) => {
       // a key that may not list can still name a file that is called so
       if (!session.server.caps.includes("ls")) wanted.push({ host, path, matched: false });
       else {
@@ -234,9 +273,7 @@ async function expanded(
           wanted.push({ host, path: one.path, matched: isFound });
         }
       }
-    } finally {
-      session.close();
-    }
+    });
   }
   return wanted;
 }

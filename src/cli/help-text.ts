@@ -5,12 +5,13 @@ import { type ArgDef, type ArgDefs, GLOBAL_ARGS, type Verb } from "./verb.ts";
 /** Widest first column of a table, characters; longer cells get a line of their own. */
 const MAX_FIRST_COLUMN = 30;
 
-export function renderCommand(verb: Verb): string {
+/** `inside`: a command of an interactive session. */
+export function renderCommand(verb: Verb, { inside = false } = {}): string {
   const { meta } = verb;
   const usage = meta.usage === undefined ? [defaultUsage(verb)] : [meta.usage].flat();
   const positionals = Object.entries(verb.args).filter(([, def]) => def.type === "positional");
   const sections = [
-    ...usage.map((line, index) => `${index === 0 ? "usage:" : "      "} sock ${line}`),
+    ...usage.map((line, index) => `${index === 0 ? "usage:" : "      "} ${inside ? "" : "sock "}${line}`),
     "",
     meta.summary,
     ...(meta.more ?? []).flatMap((paragraph) => ["", paragraph]),
@@ -19,7 +20,7 @@ export function renderCommand(verb: Verb): string {
       positionals.map(([name, def]) => [positionalName(name), def.description ?? ""]),
     ),
     ...section("flags", flagRows(verb.args)),
-    ...section("flags of every command", flagRows(GLOBAL_ARGS)),
+    ...(inside ? [] : section("flags of every command", flagRows(GLOBAL_ARGS))),
     ...section(
       "examples",
       (meta.examples ?? []).map(({ line, does }) => [line, does]),

@@ -3,6 +3,7 @@ import { type ExitStatus, SockError, STATUS } from "../errors.ts";
 import { COMMANDS, findVerb } from "./commands.ts";
 import { renderCommand, table } from "./help-text.ts";
 import { nearest } from "../text/suggest.ts";
+import { dialects, impairments } from "./plain-help.ts";
 import { defineVerb } from "./verb.ts";
 import { VERSION } from "../version.ts";
 
@@ -43,6 +44,8 @@ const STATUS_WORDS: readonly (readonly [ExitStatus, string])[] = [
 const TOPICS: ReadonlyMap<string, { summary: string; text: () => string }> = new Map([
   ["status", { summary: "what each exit status means", text: statuses }],
   ["environment", { summary: "variables that sock reads", text: environment }],
+  ["dialects", { summary: "what peers that speak no sock send", text: dialects }],
+  ["impair", { summary: "lines that are made worse on purpose", text: impairments }],
 ]);
 
 /** The list of commands and topics. */

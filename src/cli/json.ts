@@ -38,6 +38,11 @@ export class Json {
 
   /** The last line of a run. Called by main only. */
   finish(status: number, error?: SockError): void {
+    this.end({ type: "result", schema: SCHEMA, sock: VERSION, status }, error);
+  }
+
+  /** The event that ends something, with its result's fields and its failure. */
+  end(event: JsonEvent, error?: SockError): void {
     if (!this.enabled) return;
     const failure =
       error === undefined
@@ -47,7 +52,7 @@ export class Json {
             message: error.message,
             ...(error.hint === undefined ? {} : { hint: error.hint }),
           };
-    this.#line({ type: "result", schema: SCHEMA, sock: VERSION, status, ...this.#fields, ...failure });
+    this.#line({ ...event, ...this.#fields, ...failure });
   }
 
   #line(event: JsonEvent): void {

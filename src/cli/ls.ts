@@ -1,12 +1,27 @@
+import { type Connections, withSession } from "../client/connections.ts";
 import { expand } from "../client/expand.ts";
-import { resolveHost } from "../client/hosts.ts";
+import { resolveHost, type Target } from "../client/hosts.ts";
 import { type Listed, ls } from "../client/ls.ts";
-import { Session } from "../client/session.ts";
 import { SockError } from "../errors.ts";
 import { ItemWriter } from "./items.ts";
-import { sessionOptions } from "./session-options.ts";
+import { ownConnections } from "./session-options.ts";
 import { remoteTarget } from "./transfer.ts";
-import { defineVerb } from "./verb.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+const args = {
+  path: {
+    type: "positional",
+    required: false,
+    description: "HOST:PATH; left out: all that the only server serves",
+  },
+  long: {
+    type: "boolean",
+    alias: "l",
+    description: "mode, size, time of the last change, where links lead",
+  },
+  recursive: { type: "boolean", alias: "R", description: "folders below it too" },
+  bytes: { type: "boolean", description: "with -l: sizes to the byte" },
+} as const;
 
 export default defineVerb({
   meta: {
@@ -23,30 +38,30 @@ export default defineVerb({
       "Names that could confuse a terminal are escaped; --json has them exactly.",
     ],
   },
-  args: {
-    path: {
-      type: "positional",
-      required: false,
-      description: "HOST:PATH; left out: all that the only server serves",
-    },
-    long: {
-      type: "boolean",
-      alias: "l",
-      description: "mode, size, time of the last change, where links lead",
-    },
-    recursive: { type: "boolean", alias: "R", description: "folders below it too" },
-    bytes: { type: "boolean", description: "with -l: sizes to the byte" },
-  },
+  args,
   async run(context, given) {
     const target = given.path === undefined ? { host: undefined, path: "" } : remoteTarget(given.path);
     const host = resolveHost(target.host, context.env);
-    const { long, bytes, recursive } = given;
-    const writer = new ItemWriter(context, { long, exact: bytes });
-    const session = await Session.open(host, sessionOptions(context));
-    const onEnd = (failed: number): void => writer.count(failed);
-    try {
-      for await (const { path, item } of expand(session, target.path)) {
-        const isMatch = item !== undefined && path !== target.path;
+    await listPath(context, given, { host, path: target.path, connections: ownConnections(context) });
+  },
+});
+
+export interface LsJob {
+  readonly host: Target;
+  readonly path: string;
+  readonly connections: Connections;
+}
+
+/** Shows what is there, and throws what could not be read. */
+export async function listPath(context: Context, given: Args<typeof args>, job: LsJob): Promise<void> {
+  const { host, path: target, connections } = job;
+  const { long, bytes, recursive } = given;
+  const writer = new ItemWriter(context, { long, exact: bytes });
+  const onEnd = (failed: number): void => writer.count(failed);
+  try {
+    await withSession(connections, host, async (session) => {
+      for await (const { path, item } of expand(session, target)) {
+        const isMatch = item !== undefined && path !== target;
         if (isMatch && !(recursive && item.kind === "folder")) {
           await writer.add(path, item, path);
           continue;
@@ -56,16 +71,17 @@ export default defineVerb({
           else if (isMatch || !isFolder(found)) await writer.add(path, found, path);
         }
       }
-    } finally {
-      session.close();
-      await writer.end();
-      context.json.result({ host: host.name, items: writer.items, failed: writer.failed });
-    }
-    if (writer.failed > 0) {
-      throw new SockError("some-failed", `${writer.failed} of ${writer.items} names could not be read`);
-    }
-  },
-});
+    });
+  } finally {
+    await writer.end();
+    context.json.result({ host: host.name, items: writer.items, failed: writer.failed });
+  }
+  if (writer.failed > 0) {
+    throw new SockError("some-failed", `${writer.failed} of ${writer.items} names could not be read`);
+  }
+}
+
+export { args as LS_ARGS };
 
 function isFolder(item: Listed): boolean {
   return item.kind === "folder";

@@ -1,15 +1,16 @@
 import { existsSync } from "node:fs";
 import { Pace, put } from "../client/put.ts";
-import { ownFolders, resolveHost } from "../client/hosts.ts";
-import { Session } from "../client/session.ts";
+import type { Connections } from "../client/connections.ts";
+import { ownFolders, resolveHost, type Target } from "../client/hosts.ts";
 import { destinationOf, lookAt, type Source, sourceItems } from "../client/source.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import { BlockPool } from "../files/blocks.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { TransferProgress } from "./transfer-progress.ts";
+import { plainPeer } from "./plain-options.ts";
 import { receiptOf } from "./receipt.ts";
-import { sessionOptions } from "./session-options.ts";
+import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
 import {
   digestName,
@@ -20,7 +21,25 @@ import {
   retryOptions,
   TRANSFER_ARGS,
 } from "./transfer.ts";
-import { defineVerb } from "./verb.ts";
+import { type Args, type Context, defineVerb } from "./verb.ts";
+
+const args = {
+  files: {
+    type: "positional",
+    variadic: true,
+    description: "what to send, then where it goes; - is stdin",
+  },
+  ...TRANSFER_ARGS,
+  atomic: {
+    type: "boolean",
+    description: "the folder there changes as one: readers see all of it before, or all of it after",
+  },
+  chmod: {
+    type: "string",
+    valueHint: "MODE",
+    description: "mode of the new files, octal (default: the source's)",
+  },
+} as const;
 
 /** Files up to this are sent without a look at what is there, bytes. */
 const DIRECT_BYTES = 64 * 1024;
@@ -29,7 +48,7 @@ export default defineVerb({
   meta: {
     name: "put",
     summary: "send files and folders to a server; done means: verified there",
-    usage: ["put SRC... HOST:[PATH]", "put - HOST:PATH"],
+    usage: ["put SRC... HOST:[PATH]", "put - HOST:PATH", "put SRC... ADDR[/NAME] [--dialect NAME]"],
     examples: [
       { line: "sock put app.tar.gz web1:releases/", does: "sends it into releases/" },
       { line: "sock put a.txt web1:b.txt", does: "sends it as b.txt" },
@@ -42,23 +61,7 @@ export default defineVerb({
       "The old file stays as it is until the new one is complete and its digest was found equal on both sides.",
     ],
   },
-  args: {
-    files: {
-      type: "positional",
-      variadic: true,
-      description: "what to send, then where it goes; - is stdin",
-    },
-    ...TRANSFER_ARGS,
-    atomic: {
-      type: "boolean",
-      description: "the folder there changes as one: readers see all of it before, or all of it after",
-    },
-    chmod: {
-      type: "string",
-      valueHint: "MODE",
-      description: "mode of the new files, octal (default: the source's)",
-    },
-  },
+  args,
   async run(context, given) {
     const target = given.files.at(-1);
     const names = given.files.slice(0, -1);
@@ -68,6 +71,11 @@ export default defineVerb({
         "what goes where? a file and HOST: are needed",
         "sock put FILE HOST:[PATH]",
       );
+    }
+    const url = plainPeer(target, given);
+    if (url !== undefined) {
+      const { plainPut } = await import("./plain-files.ts");
+      return plainPut(context, url, names, given);
     }
     const swapped = names.find((name) => splitTarget(name).kind === "remote" && !existsSync(name));
     if (swapped !== undefined && splitTarget(target).kind !== "remote") {
@@ -86,65 +94,85 @@ export default defineVerb({
     }
     const remote = remoteTarget(target);
     const host = resolveHost(remote.host, context.env);
-    const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
-    if (names.includes("-")) checkStdin(names, remote.path);
-    const { to, sources } = destinationOf(lookAt(names), remote.path, given.atomic);
-    const [only] = sources;
-    // what is not there is known before anything is sent
-    if (sources.length === 1 && only?.error !== undefined) throw only.error;
-    const single = sources.length === 1 && only?.kind !== "folder";
-    const dry = given["dry-run"];
-    if (given.atomic) checkAtomic(sources, to, given["on-exists"]);
-    const algorithm = digestName(given.digest);
-    const exclude = await excluderOf(given.exclude);
-    const receipt = receiptOf(given);
-    const tally = new Tally(context, { algorithm, single, dry, receipt, atomic: given.atomic });
-    const total = single ? (only?.length ?? null) : null;
-    const progress = new TransferProgress(context.ui, total);
-    const items = sourceItems(sources, to, {
-      mode,
-      links: given.links,
-      exclude,
-      forbidden: ownFolders(context.env),
-      signal: context.signal,
-    });
-    let ended = false;
-    try {
-      await put(() => Session.open(host, sessionOptions(context)), items, to, {
-        ...retryOptions(context, given.retry),
-        digest: algorithm,
-        onExists: given["on-exists"],
-        verify: given.verify,
-        sync: given.sync,
-        // what a receipt names was read, not only looked at
-        checksum: given.checksum || receipt !== undefined,
-        dry,
-        atomic: given.atomic,
-        direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
-        compress: given.compress,
-        pace: given.bwlimit === undefined ? undefined : new Pace(given.bwlimit),
-        pool: new BlockPool(),
-        onOutcome: ({ shown, ...outcome }) => {
-          const sent = outcome.action !== "failed" && outcome.error === undefined;
-          tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown, receiptPath: shown });
-        },
-        onGoOn: (bytes) => progress.goOn(bytes),
-        onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
-      });
-      ended = true;
-    } catch (thrown) {
-      // what has failed says more than that therefore nothing was changed
-      if (given.atomic) tally.check();
-      const next = only?.kind === "stdin" ? "nothing was changed there" : GOES_ON;
-      throw progress.stopped(thrown, context.signal, tally.seen, next);
-    } finally {
-      progress.done();
-      receipt?.close();
-      tally.finish(host.name, `${host.name}:${remote.path}`, ended, progress.there);
-    }
-    tally.check();
+    await putFiles(context, given, { names, host, path: remote.path, connections: ownConnections(context) });
   },
 });
+
+export interface PutJob {
+  /** Here; `-` is stdin. */
+  readonly names: readonly string[];
+  readonly host: Target;
+  /** There. */
+  readonly path: string;
+  readonly connections: Connections;
+}
+
+/** Sends the files, tells of them, and throws what failed. */
+export async function putFiles(context: Context, given: Args<typeof args>, job: PutJob): Promise<void> {
+  const { names, host, connections } = job;
+  const onExists = given["on-exists"] ?? "replace";
+  const remote = job;
+  const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
+  if (names.includes("-")) checkStdin(names, remote.path);
+  const { to, sources } = destinationOf(lookAt(names), remote.path, given.atomic);
+  const [only] = sources;
+  // what is not there is known before anything is sent
+  if (sources.length === 1 && only?.error !== undefined) throw only.error;
+  const single = sources.length === 1 && only?.kind !== "folder";
+  const dry = given["dry-run"];
+  if (given.atomic) checkAtomic(sources, to, onExists);
+  const algorithm = digestName(given.digest);
+  const exclude = await excluderOf(given.exclude);
+  const receipt = receiptOf(given);
+  const tally = new Tally(context, { algorithm, single, dry, receipt, atomic: given.atomic });
+  const total = single ? (only?.length ?? null) : null;
+  const progress = new TransferProgress(context.ui, total);
+  const items = sourceItems(sources, to, {
+    mode,
+    links: given.links,
+    exclude,
+    forbidden: ownFolders(context.env),
+    signal: context.signal,
+  });
+  let ended = false;
+  try {
+    await put(() => connections.open(host), items, to, {
+      ...retryOptions(context, given.retry),
+      keeps: connections.keeps,
+      digest: algorithm,
+      onExists,
+      verify: given.verify,
+      sync: given.sync,
+      // what a receipt names was read, not only looked at
+      checksum: given.checksum || receipt !== undefined,
+      dry,
+      atomic: given.atomic,
+      direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
+      compress: given.compress,
+      pace: given.bwlimit === undefined ? undefined : new Pace(given.bwlimit),
+      pool: new BlockPool(),
+      onOutcome: ({ shown, ...outcome }) => {
+        const sent = outcome.action !== "failed" && outcome.error === undefined;
+        tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown, receiptPath: shown });
+      },
+      onGoOn: (bytes) => progress.goOn(bytes),
+      onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
+    });
+    ended = true;
+  } catch (thrown) {
+    // what has failed says more than that therefore nothing was changed
+    if (given.atomic) tally.check();
+    const next = only?.kind === "stdin" ? "nothing was changed there" : GOES_ON;
+    throw progress.stopped(thrown, context.signal, tally.seen, next);
+  } finally {
+    progress.done();
+    receipt?.close();
+    tally.finish(host.name, `${host.name}:${remote.path}`, ended, progress.there);
+  }
+  tally.check();
+}
+
+export { args as PUT_ARGS };
 
 function checkAtomic(sources: readonly Source[], to: string, onExists: string): void {
   const [only] = sources;

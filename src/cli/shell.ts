@@ -1,11 +1,10 @@
-import { exec, type Exit, type RunningExec, SHELLS, type ShellName } from "../client/exec.ts";
+import { type ExecRequest, type Exit, SHELLS, type ShellName } from "../client/exec.ts";
 import { resolveHost } from "../client/hosts.ts";
-import { Session } from "../client/session.ts";
-import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
-import { sessionOptions } from "./session-options.ts";
-import { ShownOutputs } from "./shown-outputs.ts";
-import type { CaughtSignal } from "./signals.ts";
+import { hostOf } from "./host-word.ts";
+import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
+import { runRemote } from "./remote-command.ts";
+import { ownConnections } from "./session-options.ts";
 import { signalStatus } from "./signal-status.ts";
 import { TEXT_ARGS, textChoice } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
@@ -32,6 +31,8 @@ const args = {
   list: { type: "boolean", description: "the terminals that wait there" },
   ...TEXT_ARGS,
   detach: { type: "boolean", description: "it goes on when this end is gone" },
+  ...DIALECT_ARGS,
+  ...QUIET_ARGS,
   "max-output": {
     type: "string",
     kind: "bytes",
@@ -48,6 +49,7 @@ export default defineVerb({
       "shell [HOST]",
       "shell [HOST] -- CMD ARG...",
       "shell [HOST] -c LINE",
+      "shell ADDR [--dialect NAME] [-c LINE]",
       "shell HOST --attach [NAME]",
     ],
     examples: [
@@ -55,6 +57,10 @@ export default defineVerb({
       { line: "sock shell web1 --attach", does: "goes on with one that was left there" },
       { line: "sock shell web1 -- systemctl restart app", does: "runs it, without a shell in between" },
       { line: "sock shell web1 -c 'df -h | tail -1'", does: "a line for the shell there" },
+      {
+        line: "sock shell tcp://10.0.0.9:8080 --dialect exec-length --encoding gbk -c dir",
+        does: "a server that speaks no sock, and prints GBK; without -c each line of stdin is a command",
+      },
       { line: "pg_dump app | sock shell web1 -- psql app", does: "stdin goes along" },
     ],
     more: [
@@ -72,7 +78,12 @@ export default defineVerb({
       throw new SockError("usage", "a command after -- and a line by -c exclude each other");
     }
     checkTerminalName(given, words);
-    const host = resolveHost(hostName(given.host), context.env);
+    const url = plainPeer(given.host, given);
+    if (url !== undefined) {
+      const { plainShell } = await import("./plain-shell.ts");
+      return plainShell(context, url, given);
+    }
+    const host = resolveHost(hostOf(given.host, "sock shell HOST -- CMD"), context.env);
     if (words === undefined) {
       const { runTerminal, showTerminals } = await import("./terminal.ts");
       if (given.list) return showTerminals(context, host);
@@ -88,27 +99,15 @@ export default defineVerb({
       throw new SockError("usage", "which command?", "sock shell HOST -- CMD, or -c LINE");
     // a name that is none is said before anything is begun
     textChoice(context, given, host, { terminal: true });
-    const session = await Session.open(host, sessionOptions(context));
-    let release: (() => void) | undefined;
-    const shown = new ShownOutputs(context, given, host, session.server.encoding);
-    try {
-      const isOwner = session.server.caps.includes("shell");
-      if (!isOwner) session.require("exec");
+    const exit = await runRemote(context, {
+      host,
+      connections: ownConnections(context),
+      text: given,
       // a key for listed commands has nothing to say but which one
-      const passed = isOwner ? context.env : {};
-      const exit = await exec(session, request(passed, given, words), {
-        input: given["no-stdin"] ? undefined : shown.input(Bun.stdin.stream()),
-        output: async (stream, bytes) => shown[stream].push(bytes),
-        onBegun: (run) => {
-          release = context.signals.take(passOn(run));
-        },
-      });
-      await shown.end();
-      return told(context, exit);
-    } finally {
-      release?.();
-      session.close();
-    }
+      request: (isOwner) => request(isOwner ? context.env : {}, given, words),
+      input: given["no-stdin"] ? undefined : Bun.stdin.stream(),
+    });
+    return told(context, exit);
   },
 });
 
@@ -127,17 +126,9 @@ function checkTerminalName({ terminal, attach, name }: Given, words: readonly st
   if (name !== undefined) throw new SockError("usage", "the terminal has two names");
 }
 
-function hostName(word: string | undefined): string | undefined {
-  if (word === undefined) return undefined;
-  const target = splitTarget(word);
-  if (target.kind === "word") return target.word;
-  if (target.kind === "remote" && target.path === "") return target.host;
-  throw new SockError("usage", `${JSON.stringify(word)} is no host`, "sock shell HOST -- CMD");
-}
-
 type Given = Args<typeof args>;
 
-function request(passed: Context["env"], given: Given, words: readonly string[]): Parameters<typeof exec>[1] {
+function request(passed: Context["env"], given: Given, words: readonly string[]): ExecRequest {
   return {
     words,
     shell: given.line === undefined ? undefined : shellName(given.with ?? "auto"),
@@ -154,7 +145,8 @@ function shellName(text: string): ShellName {
   throw new SockError("usage", `--with: ${JSON.stringify(text)} is not known`, `one of ${SHELLS.join(", ")}`);
 }
 
-function environment(env: Context["env"], pairs: readonly string[]): Record<string, string> {
+/** What a command gets to know of this side's environment, and what is set by name. Throws `usage`. */
+export function environment(env: Context["env"], pairs: readonly string[]): Record<string, string> {
   const all: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && PASSED.test(name)) all[name] = value;
@@ -165,20 +157,6 @@ function environment(env: Context["env"], pairs: readonly string[]): Record<stri
     all[match[1] ?? ""] = match[2] ?? "";
   }
   return all;
-}
-
-/** The command gets our signals; a second SIGINT ends it, whatever it does with the first. A third of any kind ends us. */
-function passOn(run: RunningExec): (name: CaughtSignal) => boolean {
-  let signals = 0;
-  let interrupts = 0;
-  return (name) => {
-    signals += 1;
-    if (name === "SIGINT") interrupts += 1;
-    // the line may be dead, or nobody read what is written here
-    if (signals > 2) return false;
-    run.signal(name === "SIGINT" && interrupts > 1 ? "SIGKILL" : name);
-    return true;
-  };
 }
 
 function told({ json, ui }: Context, { status, signal, out, err, held_open: heldOpen, over }: Exit): number {

@@ -1,5 +1,4 @@
 /** Both outputs of a remote command on their way to ours, or as events: bytes as they are, or text where that is wanted. */
-import type { Target } from "../client/hosts.ts";
 import { textEncoding } from "../text/encoder.ts";
 import { rawHint } from "../text/encoding.ts";
 import { isTerminal, type Output } from "./output.ts";
@@ -18,7 +17,7 @@ export class ShownOutputs {
   readonly #send: string;
 
   /** `hello`: what the server says its programs print. */
-  constructor(context: Context, given: TextGiven, host: Target, hello: string | null) {
+  constructor(context: Context, given: TextGiven, host: { encoding?: string }, hello: string | null) {
     const { ui, json } = context;
     const choose = (terminal: boolean): TextChoice => textChoice(context, given, host, { terminal, hello });
     const stdout = choose(!json.enabled && isTerminal(1));

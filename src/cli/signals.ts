@@ -10,13 +10,14 @@ export class Signals {
     return this.#taker?.(name) ?? false;
   }
 
-  /** From now on they are the taker's, until what comes back is called; it returns false for one that is ours after all. */
+  /** From now on they are the taker's, until what comes back is called, when they are those of the one before again; it returns false for one that is ours after all. */
   take(taker: (name: CaughtSignal) => boolean): () => void {
+    const before = this.#taker;
     this.#taker = taker;
-    process.on("SIGHUP", this.#hangup);
+    if (before === undefined) process.on("SIGHUP", this.#hangup);
     return () => {
-      this.#taker = undefined;
-      process.off("SIGHUP", this.#hangup);
+      this.#taker = before;
+      if (before === undefined) process.off("SIGHUP", this.#hangup);
     };
   }
 }

@@ -4,6 +4,7 @@ import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import type { Segments } from "../files/names.ts";
 import { formatDuration } from "../text/units.ts";
+import { DIALECT_ARGS } from "./plain-options.ts";
 import type { Context } from "./verb.ts";
 
 export type Links = "keep" | "follow" | "skip";
@@ -20,8 +21,8 @@ export const TRANSFER_ARGS = {
   "on-exists": {
     type: "enum",
     options: ON_EXISTS,
-    default: "replace",
-    description: "where the file is there already; rename saves as NAME.new",
+    description:
+      "where the file is there already; rename saves as NAME.new (replace; from plain peers: rename)",
   },
   digest: {
     type: "enum",
@@ -72,6 +73,7 @@ export const TRANSFER_ARGS = {
   },
   verify: { type: "boolean", description: "read each new file back from the disk and compare once more" },
   sync: { type: "boolean", description: "end only when all would survive a power cut" },
+  ...DIALECT_ARGS,
 } as const;
 
 /** What to do about a transfer that was stopped. */

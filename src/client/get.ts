@@ -5,7 +5,7 @@ import { Receiver } from "../transfer/receiver.ts";
 import type { Landing, ReceiverOptions } from "../transfer/receiving-options.ts";
 import { type Segments, showPath, wireSegments } from "../files/names.ts";
 import { retrying, type RetryOptions } from "./retry.ts";
-import type { Session } from "./session.ts";
+import { released, type Session } from "./session.ts";
 
 export interface GetRequest {
   readonly paths: readonly WirePath[];
@@ -22,6 +22,8 @@ export interface GetOptions extends RetryOptions {
   fresh(): boolean;
   /** Paths below what was asked for that are not wanted. */
   readonly isLeftOut?: ((path: Segments, isFolder: boolean) => boolean) | undefined;
+  /** The connection is for what comes after it too. */
+  readonly keeps?: boolean | undefined;
   onFailed(source: number, error: SockError): void;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number, there: number): void;
@@ -76,11 +78,12 @@ export async function get(
           reached(told, there);
           options.onBytes?.(count, there);
         };
-        await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
-        return totals;
+        return await released(session, options.keeps, async () => {
+          await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
+          return totals;
+        });
       } finally {
         toldBefore = Math.max(toldBefore, told);
-        session.close();
       }
     },
     // a first session is one more than none; that there are others after it is no progress

@@ -7,7 +7,7 @@ import type { Counts, Outcome } from "../transfer/outcome.ts";
 import { Pace } from "../transfer/pace.ts";
 import { Sender } from "../transfer/sender.ts";
 import { retrying, type RetryOptions } from "./retry.ts";
-import type { Session } from "./session.ts";
+import { released, type Session } from "./session.ts";
 
 export interface PutOptions extends RetryOptions {
   readonly digest: Digest;
@@ -22,6 +22,8 @@ export interface PutOptions extends RetryOptions {
   readonly pool: BlockPool;
   readonly compress: Compress;
   readonly pace?: Pace | undefined;
+  /** The connection is for what comes after it too. */
+  readonly keeps?: boolean | undefined;
   onOutcome?(outcome: Outcome): void;
   onBytes?(bytes: number, item: FileItem | StreamItem): void;
   /** A file goes on after so many bytes that are there. */
@@ -59,15 +61,13 @@ export async function put(
       async () => {
         const session = await open();
         opened += 1;
-        try {
+        return released(session, options.keeps, async () => {
           await once(session, sender, to, options, {
             direct: opened === 1 && options.direct,
             goesOn: settled > 0,
           });
           return sender.counts;
-        } finally {
-          session.close();
-        }
+        });
       },
       // a first session is one more than none; that there are others after it is no progress
       () => sender.progress + Math.min(opened, 1),

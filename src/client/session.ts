@@ -45,6 +45,7 @@ export class Session {
   readonly server: ServerHello;
   /** The server said that it stops; a connection that ends then was not lost by accident. */
   closing = false;
+  #over = false;
   /** Called when it says so. */
   onClosing: (() => void) | undefined;
 
@@ -153,7 +154,13 @@ export class Session {
     for (;;) await this.next();
   }
 
+  /** Another request may be sent on it. */
+  get usable(): boolean {
+    return !this.#over && !this.closing && this.channel.failure === undefined;
+  }
+
   close(): void {
+    this.#over = true;
     this.channel.send({ type: "bye" });
     this.channel.end();
   }
@@ -197,6 +204,25 @@ async function greeting(channel: Channel): Promise<ServerHello> {
 
 function stopped(): SockError {
   return new SockError("draining", "the server was stopped", "the same command works again when it is back");
+}
+
+/**
+ * One request on a session, which is closed then. One that is kept stays open when all went well: only then is nothing of the
+ * request on its way any more.
+ */
+export async function released<T>(
+  session: Session,
+  keeps: boolean | undefined,
+  request: () => Promise<T>,
+): Promise<T> {
+  let isGood = false;
+  try {
+    const answer = await request();
+    isGood = true;
+    return answer;
+  } finally {
+    if (!isGood || keeps !== true) session.close();
+  }
 }
 
 /** How this client is called in the server's lists, until its owner says otherwise. */

@@ -170,6 +170,20 @@ export const LINGER_MS = 300_000;
 /** Longest name of a terminal, characters, and most columns or rows. */
 export const MAX_TERMINAL_NAME = 40;
 export const MAX_TERMINAL_SIDE = 10_000;
+
+// chat
+/** Longest line, and longest name in the room, characters. */
+export const MAX_CHAT_TEXT = 4_000;
+export const MAX_CHAT_NAME = 40;
+/** Most people in the room of one server, and of one key. */
+export const MAX_CHAT_PEOPLE = 32;
+export const MAX_CHAT_PEOPLE_OF_KEY = 8;
+/** So many lines at once, then one in each such time, ms. */
+export const CHAT_BURST = 20;
+export const CHAT_LINE_MS = 200;
+/** Runs of clients whose last line is remembered. */
+export const MAX_CHAT_RUNS = 1_000;
+
 // datagrams
 /** Header of every datagram, and so the smallest one, bytes. */
 export const DATAGRAM_HEADER_BYTES = 64;

@@ -29,6 +29,8 @@ export interface FrameDecoderOptions {
    * once, as views of what was pushed, each with the same header.
    */
   readonly isStream?: (header: Header) => boolean;
+  /** Reads a header in place of `parseHeader`: that of a peer which speaks no sock. Its `size` is the body's. */
+  readonly parse?: (bytes: Uint8Array) => Header;
   /** What comes is in the middle of a session: no first frame, and bodies from the beginning. */
   readonly inside?: boolean;
   /** Longest first header, bytes. */
@@ -65,7 +67,11 @@ export function encodeFrame(header: Header, body?: Uint8Array, limit = MAX_HEADE
 }
 
 function encode(header: Header, limit: number, room: number): Uint8Array {
-  const text = JSON.stringify(requireHeader(header));
+  return encodePrefixed(JSON.stringify(requireHeader(header)), limit, room);
+}
+
+/** The length of a text in UTF-8, the text, and so much room behind it. Throws `protocol` above `limit` bytes. */
+export function encodePrefixed(text: string, limit: number, room = 0): Uint8Array {
   const { read, written } = encoder.encodeInto(text, scratch);
   if (read < text.length || written > limit)
     throw new SockError("protocol", "the header of a frame is too long");
@@ -107,6 +113,7 @@ export function checkMust(header: Header, known: readonly string[]): void {
 export class FrameDecoder {
   readonly #allocate: (bytes: number) => Uint8Array;
   readonly #isStream: (header: Header) => boolean;
+  readonly #parse: (bytes: Uint8Array) => Header;
   readonly #firstHeaderLimit: number;
   readonly #headerLimit: number;
   readonly #bodyLimit: number;
@@ -126,6 +133,7 @@ export class FrameDecoder {
   constructor(options: FrameDecoderOptions = {}) {
     this.#allocate = options.allocate ?? ((bytes) => new Uint8Array(bytes));
     this.#isStream = options.isStream ?? (() => false);
+    this.#parse = options.parse ?? parseHeader;
     this.#opened = options.inside ?? false;
     this.#first = !this.#opened;
     this.#firstHeaderLimit = options.firstHeaderLimit ?? MAX_FIRST_HEADER_BYTES;
@@ -197,7 +205,7 @@ export class FrameDecoder {
       whole = this.#headerBytes;
       this.#headerBytes = undefined;
     }
-    const header = parseHeader(whole);
+    const header = this.#parse(whole);
     const size = header.size ?? 0;
     if (size > (this.#opened && !this.#first ? this.#bodyLimit : 0)) {
       throw new SockError("protocol", "the peer sent a frame with too long a body");

@@ -41,6 +41,12 @@ import {
   type Source,
 } from "./file-messages.ts";
 import {
+  type ChatRequest,
+  chatRequestReaders,
+  type ChatResponse,
+  chatResponseReaders,
+} from "./chat-messages.ts";
+import {
   type ExecRequest,
   execRequestReaders,
   type ExecResponse,
@@ -116,7 +122,18 @@ export type Closing = { readonly type: "closing"; readonly reason: string };
 
 type Common = Ping | Pong | Bye | ErrorMessage | Echo | SenderMessage | ReceiverMessage;
 export type ClientMessage =
-  Common | ClientHello | Enrol | Put | Finish | Get | Ls | ExecRequest | TerminalRequest | Udp | AskCounts;
+  | Common
+  | ClientHello
+  | Enrol
+  | Put
+  | Finish
+  | Get
+  | Ls
+  | ExecRequest
+  | TerminalRequest
+  | ChatRequest
+  | Udp
+  | AskCounts;
 export type ServerMessage =
   | Common
   | ServerHello
@@ -129,6 +146,7 @@ export type ServerMessage =
   | Closing
   | ExecResponse
   | TerminalResponse
+  | ChatResponse
   | UdpRun
   | Counts;
 
@@ -154,6 +172,7 @@ const client: Readers<ClientMessage> = {
   ls: readLs,
   ...execRequestReaders,
   ...terminalRequestReaders,
+  ...chatRequestReaders,
   udp: readUdp,
   counts: readAskCounts,
 };
@@ -184,6 +203,7 @@ const server: Readers<ServerMessage> = {
   item: readItem,
   ...execResponseReaders,
   ...terminalResponseReaders,
+  ...chatResponseReaders,
   udp: readUdpRun,
   counts: readCounts,
   closing: (h) => ({ type: "closing", reason: cutText(h, "reason") }),

@@ -1,6 +1,7 @@
 import { asSockError, SockError } from "../errors.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { ClientMessage } from "../protocol/messages.ts";
+import { answerChat } from "./chat.ts";
 import { answerEcho } from "./echo.ts";
 import { answerEnrol } from "./enrol.ts";
 import { answerExec } from "./exec.ts";
@@ -67,6 +68,9 @@ async function dispatch(session: Session, message: ClientMessage, frame: Frame):
     case "terminal":
     case "attach":
       await answerTerminal(session, message);
+      return;
+    case "chat":
+      await answerChat(session, message);
       return;
     case "terminals":
       answerTerminals(session);

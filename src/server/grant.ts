@@ -1,7 +1,7 @@
 /** One grant: a key that the server knows and what it may do. One file each, `<id>.json`; never a secret. */
 import { isHash, isStrings } from "../files/local.ts";
 import { isCapability, sortCapabilities } from "../protocol/capabilities.ts";
-import { isCidr } from "./cidr.ts";
+import { isCidr } from "../protocol/cidr.ts";
 
 /** `enrol`: a code for `sock join`. `direct`: a code used as it is. `key`: made by joining. `local`: this user's own. */
 export const GRANT_KINDS = ["enrol", "direct", "key", "local"] as const;

@@ -7,7 +7,7 @@ import { withLock } from "../files/lock.ts";
 import { isCapability, sortCapabilities } from "../protocol/capabilities.ts";
 import { toLabel } from "../protocol/label.ts";
 import { spkiHashOfKey } from "../transport/identity.ts";
-import { inRanges } from "./cidr.ts";
+import { inRanges } from "../protocol/cidr.ts";
 import { type Grant, grantId } from "./grant.ts";
 import { GrantFolder, type Snapshot } from "./grant-folder.ts";
 import { parseRights, sameCommand } from "./rights.ts";

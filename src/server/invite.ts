@@ -15,7 +15,7 @@ import { encodeJoinCode } from "../protocol/join-code.ts";
 import { parseLabel } from "../protocol/label.ts";
 import { encodeServeSecret, parseServeSecret } from "../protocol/serve-secret.ts";
 import { type Identity, identityFromSecret, newIdentity } from "../transport/identity.ts";
-import { parseCidr } from "./cidr.ts";
+import { parseCidr } from "../protocol/cidr.ts";
 import { cleanScope, type Grant, grantId } from "./grant.ts";
 import { Grants, type NewGrant } from "./grants.ts";
 import { loadServerIdentity, serverFolder } from "./identity-store.ts";

@@ -3,7 +3,7 @@ import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { SockError } from "../errors.ts";
-import { thisUser } from "../os/user.ts";
+import { baseEnvironment } from "../os/environment.ts";
 import type { Exec, ShellName } from "../protocol/exec-messages.ts";
 import { sameCommand } from "./rights.ts";
 import type { Session } from "./session.ts";
@@ -16,14 +16,9 @@ export interface Program {
 
 const WINDOWS = process.platform === "win32";
 
-/** Of the server's own environment; nothing of SOCK_* or BUN_* is ever handed on. */
-const INHERITED = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_RUNTIME_DIR)$/;
-const INHERITED_WINDOWS =
-  /^(PATH|PATHEXT|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|TEMP|TMP|USERPROFILE|USERNAME|USERDOMAIN|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|PROGRAMDATA|PROGRAMFILES|PROGRAMFILES\(X86\)|PROGRAMW6432|COMMONPROGRAMFILES|NUMBER_OF_PROCESSORS|PROCESSOR_ARCHITECTURE|OS|PUBLIC|COMPUTERNAME)$/i;
 /** Variables by which a caller could have another program run than the one that was named. */
 const NEVER =
   /^(LD_|DYLD_|BUN_|SOCK_|NODE_|GCONV_PATH$|BASH_ENV$|ENV$|SHELLOPTS$|BASHOPTS$|PS4$|IFS$|GLIBC_TUNABLES$)/i;
-const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 /** Commands that are a part of cmd.exe, and no programs. */
 const CMD_BUILTINS: ReadonlySet<string> = new Set(
@@ -94,32 +89,6 @@ function realPath(path: string): string {
   } catch {
     return path;
   }
-}
-
-/** The environment of every child, before the client's own variables. */
-export function baseEnvironment(): Record<string, string> {
-  const inherited = WINDOWS ? INHERITED_WINDOWS : INHERITED;
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && inherited.test(name)) env[name] = value;
-  }
-  if (WINDOWS) return env;
-  env["PATH"] ??= DEFAULT_PATH;
-  const user = thisUser();
-  env["HOME"] ??= user?.home ?? "/";
-  if (user !== undefined) {
-    env["USER"] ??= user.name;
-    env["LOGNAME"] ??= user.name;
-  }
-  env["SHELL"] ??= loginShell();
-  return env;
-}
-
-/** The shell of the user that serves. */
-export function loginShell(): string {
-  if (WINDOWS) return process.env["COMSPEC"] ?? "cmd.exe";
-  const shell = thisUser()?.shell ?? "";
-  return shell === "" ? "/bin/sh" : shell;
 }
 
 function shellLine(shell: ShellName, words: readonly string[]): readonly string[] {

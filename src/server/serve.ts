@@ -61,6 +61,8 @@ export class Server {
       this.#idle = resolve;
     });
     for (const session of this.#sessions) session.drain();
+    // who only talks has nothing to finish
+    this.#context.room.close();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, DRAIN_MS);

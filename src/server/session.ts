@@ -11,6 +11,7 @@ import type { Claims } from "./claims.ts";
 import type { Report } from "./events.ts";
 import type { Grant, Grants } from "./grants.ts";
 import type { Rails } from "./rails.ts";
+import type { Room } from "./room.ts";
 import type { Shares } from "./shares.ts";
 import type { Terminals } from "./terminals.ts";
 import type { UdpRuns } from "./udp-runs.ts";
@@ -27,13 +28,14 @@ export interface ServerContext {
   readonly claims: Claims;
   readonly rails: Rails;
   readonly terminals: Terminals;
+  readonly room: Room;
   /** What runs in a terminal; undefined for the login shell of the user who serves. */
   readonly loginShell: string | undefined;
   readonly udp: UdpRuns;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
-export const ANSWERED: readonly string[] = ["echo", "udp", "put", "get", "ls", "exec", "shell"];
+export const ANSWERED: readonly string[] = ["echo", "udp", "chat", "put", "get", "ls", "exec", "shell"];
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 

@@ -18,10 +18,11 @@ import { Server } from "./serve.ts";
 import { ANSWERED } from "./session.ts";
 import { type FolderSpec, Shares } from "./shares.ts";
 import { NO_RAILS, type RailOptions, Rails } from "./rails.ts";
+import { Room } from "./room.ts";
 import { sweepShares } from "./sweep.ts";
 import { Terminals } from "./terminals.ts";
+import { removeStaleSockets } from "../files/unix-socket.ts";
 import { UdpRuns } from "./udp-runs.ts";
-import { removeStaleSockets } from "./unix-socket.ts";
 
 export interface StartOptions {
   /** `DIR`, `NAME=DIR`, `NAME=DIR:ro`; none: this folder, or ./drop where that is too much. */
@@ -104,6 +105,7 @@ export async function startServer(options: StartOptions): Promise<Started> {
       claims: new Claims(),
       rails,
       terminals,
+      room: new Room(),
       loginShell: options.loginShell,
       udp: new UdpRuns(),
     },

@@ -2,7 +2,8 @@
 import { asSockError, SockError } from "../errors.ts";
 import { MAX_BODY_BYTES } from "../protocol/constants.ts";
 import type { Attach, OpenTerminal } from "../protocol/terminal-messages.ts";
-import { baseEnvironment, clientEnvironment, folderOf, loginShell } from "./programs.ts";
+import { baseEnvironment, loginShell } from "../os/environment.ts";
+import { clientEnvironment, folderOf } from "./programs.ts";
 import type { Session } from "./session.ts";
 import type { RemoteTerminal, Viewer } from "./terminals.ts";
 

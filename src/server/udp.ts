@@ -1,6 +1,6 @@
 import { SockError } from "../errors.ts";
 import type { Udp } from "../protocol/udp-messages.ts";
-import { inRanges } from "./cidr.ts";
+import { inRanges } from "../protocol/cidr.ts";
 import type { Session } from "./session.ts";
 
 /** How often a run asks whether its key still allows it, ms. */

@@ -50,6 +50,8 @@ const client: Record<ClientMessage["type"], true> = {
   resize: true,
   leave: true,
   terminals: true,
+  chat: true,
+  say: true,
 };
 const server: Record<ServerMessage["type"], true> = {
   hello: true,
@@ -85,6 +87,11 @@ const server: Record<ServerMessage["type"], true> = {
   terminal_item: true,
   listed: true,
   over: true,
+  room: true,
+  said: true,
+  heard: true,
+  came: true,
+  left: true,
   udp: true,
   counts: true,
   closing: true,

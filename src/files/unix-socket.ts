@@ -1,6 +1,6 @@
 /** Unix sockets outlive a killed server as files on which nobody listens, and bind refuses such a path. */
 import { lstatSync, unlinkSync } from "node:fs";
-import { errnoOf } from "../files/errno.ts";
+import { errnoOf } from "./errno.ts";
 import type { Address } from "../protocol/address.ts";
 
 /** Removes sockets of these addresses on which nobody listens; what answers, and what is no socket, stays. */

@@ -1,6 +1,6 @@
 /** Address ranges of keys (`10.0.0.0/8`, `2001:db8::/32`, or one address), RFC 4632 and RFC 4291 notation. */
 import { SockError } from "../errors.ts";
-import { formatIp, isMapped, parseIPv4, parseIPv6, peerIp } from "../protocol/ip.ts";
+import { formatIp, isMapped, parseIPv4, parseIPv6, peerIp } from "./ip.ts";
 
 interface Range {
   bytes: Uint8Array;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { inRanges, isCidr, parseCidr } from "../../src/server/cidr.ts";
+import { inRanges, isCidr, parseCidr } from "../../src/protocol/cidr.ts";
 import { codeOf } from "../helpers/codes.ts";
 
 describe("address ranges", () => {

@@ -1,0 +1,23 @@
+/** What every verb does with a plain peer: connect, say what only a warning is, leave. */
+import type { PlainAddress } from "../plain/address.ts";
+import type { Peer } from "../plain/peer.ts";
+import { connectPeer } from "../plain/socket.ts";
+import { tracer } from "./plain-options.ts";
+import type { Context } from "./verb.ts";
+
+/** Pause between two tries while a server is waited for (`--ready`), ms. */
+const TRY_AGAIN_MS = 100;
+
+/** Connects, and goes on trying for `--ready`. Throws `refused`, `unreachable`, `silent`. */
+export async function connected(context: Context, address: PlainAddress, trace: boolean): Promise<Peer> {
+  const { signal, connectTimeoutMs: timeoutMs, readyMs = 0 } = context;
+  const end = performance.now() + readyMs;
+  for (;;) {
+    try {
+      return await connectPeer(address, { signal, timeoutMs, trace: tracer(context, trace) });
+    } catch (thrown) {
+      if (signal.aborted || performance.now() >= end) throw thrown;
+      await Bun.sleep(TRY_AGAIN_MS);
+    }
+  }
+}

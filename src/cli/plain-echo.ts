@@ -1,0 +1,157 @@
+/** `sock echo` with a peer that speaks no sock: sends, shows what came, and where the dialect says what should, judges. */
+import { SockError, STATUS } from "../errors.ts";
+import { askDatagram } from "../plain/ask-datagram.ts";
+import type { PlainUrl } from "../plain/address.ts";
+import type { EchoDialect } from "../plain/dialect.ts";
+import { dialectFor } from "../plain/dialects.ts";
+import { ANSWER_BEGIN_MS, ANSWER_PAUSE_MS } from "../plain/limits.ts";
+import { type Peer, QUIET } from "../plain/peer.ts";
+import { decodeText } from "../text/decoder.ts";
+import { encodeText } from "../text/encoder.ts";
+import { escapeForDisplay } from "../text/escape.ts";
+import { lines } from "./lines.ts";
+import { isTerminal } from "./output.ts";
+import { connected } from "./plain-client.ts";
+import { type DialectGiven, tracer } from "./plain-options.ts";
+import { type TextChoice, textChoice, type TextGiven } from "./text-options.ts";
+import type { Context } from "./verb.ts";
+
+export interface PlainEchoGiven extends TextGiven, DialectGiven {
+  readonly text: readonly string[];
+  readonly "quiet-for": number | undefined;
+}
+
+/** `piped`: lines come from stdin. */
+export async function plainEcho(
+  context: Context,
+  { address, rest }: PlainUrl,
+  given: PlainEchoGiven,
+  piped: boolean,
+): Promise<number> {
+  if (rest !== "") throw new SockError("usage", "nothing may follow the port of an echo");
+  const dialect = given.dialect === undefined ? undefined : dialectFor("echo", given.dialect, "echo");
+  const choice = textChoice(context, given, {}, { terminal: context.json.enabled || isTerminal(1) });
+  const silent = dialect !== undefined && dialect.expected === undefined;
+  if (silent && given.text.length > 0) throw new SockError("usage", `${dialect.name} is sent nothing`);
+  if (!silent && given.text.length === 0 && !piped) {
+    throw new SockError("usage", "what is to be sent?", "sock echo ADDR TEXT, or lines on stdin, or -i");
+  }
+  const show = new Shown(context, choice, dialect);
+  const sent = silent
+    ? []
+    : given.text.length > 0
+      ? one(encodeText(given.text.join(" "), choice.send))
+      : typed(context, choice);
+  if (address.kind === "udp") {
+    if (dialect !== undefined && dialect.reply === undefined)
+      throw new SockError("usage", `${dialect.name} is not for UDP`);
+    const trace = tracer(context, given.trace);
+    using socket = await askDatagram(address, { signal: context.signal, trace });
+    for await (const bytes of sent) await show.back(bytes, await socket.ask(bytes));
+    return show.status();
+  }
+  const peer = await connected(context, address, given.trace);
+  try {
+    if (silent) {
+      await show.back(new Uint8Array(0), await untilEnd(peer));
+      return show.status();
+    }
+    const pauseMs = given["quiet-for"] ?? ANSWER_PAUSE_MS;
+    for await (const bytes of sent) {
+      await peer.write(bytes);
+      await show.back(bytes, await answer(peer, dialect === undefined ? undefined : bytes.length, pauseMs));
+    }
+    await peer.finish();
+    return show.status();
+  } finally {
+    peer.close();
+  }
+}
+
+/** So many bytes, or those that come before a pause. */
+async function answer(peer: Peer, length: number | undefined, pauseMs: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let missing = length ?? Infinity;
+  while (missing > 0) {
+    const wait = pieces.length === 0 || length !== undefined ? Math.max(pauseMs, ANSWER_BEGIN_MS) : pauseMs;
+    const piece = await peer.readWithin(wait);
+    if (piece === undefined) break;
+    if (piece === QUIET) {
+      if (pieces.length > 0) break;
+      throw new SockError("silent", `no answer in ${wait / 1000} s`, "does it wait for the end of a line?");
+    }
+    const taken = piece.subarray(0, missing);
+    peer.unread(piece.subarray(taken.length));
+    pieces.push(taken);
+    missing -= taken.length;
+  }
+  if (pieces.length === 0 && missing > 0)
+    throw new SockError("lost", "the peer has closed without an answer");
+  return Buffer.concat(pieces);
+}
+
+async function untilEnd(peer: Peer): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let piece = await peer.read(); piece !== undefined; piece = await peer.read()) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** What came back, shown, and compared where the dialect says what should. */
+class Shown {
+  readonly #context: Context;
+  readonly #choice: TextChoice;
+  readonly #dialect: EchoDialect | undefined;
+  #asked = 0;
+  #differ = 0;
+
+  constructor(context: Context, choice: TextChoice, dialect: EchoDialect | undefined) {
+    this.#context = context;
+    this.#choice = choice;
+    this.#dialect = dialect;
+  }
+
+  async back(sent: Uint8Array, back: Uint8Array): Promise<void> {
+    const { json, ui } = this.#context;
+    const { decoding, out } = this.#choice;
+    const expected = this.#dialect?.expected?.(sent);
+    const equal = expected === undefined ? null : Buffer.compare(expected, back) === 0;
+    this.#asked += 1;
+    if (equal === false) this.#differ += 1;
+    const text = decodeText(back, decoding);
+    json.emit({ type: "echo", bytes: back.length, text, equal });
+    if (json.enabled) return;
+    const shown = isTerminal(1) ? text.split("\n").map(escapeForDisplay).join("\n") : text;
+    const data = decoding.kind === "raw" ? back : encodeText(shown, out);
+    const newline = this.#dialect?.expected === undefined && back.at(-1) === 10 ? "" : encodeText("\n", out);
+    await ui.data(Buffer.concat([data, Buffer.from(newline)]));
+  }
+
+  /** Throws `differs`. */
+  status(): number {
+    this.#context.json.result({
+      asked: this.#asked,
+      differ: this.#dialect === undefined ? null : this.#differ,
+    });
+    if (this.#differ === 0) return STATUS.done;
+    const count = `${this.#differ} of ${this.#asked}`;
+    throw new SockError(
+      "differs",
+      `${count} answers are not what ${this.#dialect?.name ?? ""} says`,
+      "--trace shows them",
+    );
+  }
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function* typed(context: Context, choice: TextChoice): AsyncGenerator<Uint8Array> {
+  const encode = isTerminal(0) && choice.send !== "utf-8";
+  for await (const { bytes } of lines(Bun.stdin.stream(), context.signal)) {
+    // an empty line is no bytes, and no bytes have no answer
+    if (bytes.length === 0) continue;
+    yield encode ? encodeText(new TextDecoder().decode(bytes), choice.send) : bytes;
+  }
+  if (context.signal.aborted) throw context.signal.reason;
+}

@@ -1,0 +1,23 @@
+/**
+ * `greet`, over TCP:
+ *
+ *     client   nothing
+ *     server   "Thank you for connecting" CR LF, and closes
+ */
+import { asLine, type EchoDialect } from "./dialect.ts";
+
+export const GREETING = "Thank you for connecting\r\n";
+
+export const greet: EchoDialect = {
+  kind: "echo",
+  name: "greet",
+  drawn: ["client   nothing", 'server   "Thank you for connecting" CR LF (or --text), and closes'],
+  async answer(peer, host) {
+    const bytes = new TextEncoder().encode(host.greeting);
+    await peer.write(bytes);
+    host.report(peer, "greet", bytes.length, "done");
+  },
+  refusal: asLine,
+  reply: undefined,
+  expected: undefined,
+};

@@ -1,0 +1,122 @@
+import { SockError } from "../errors.ts";
+import type { ImpairedStream, Write } from "../measure/impaired-stream.ts";
+import { PLAIN_UNSENT } from "./limits.ts";
+
+/** What of a socket is needed to write to it. */
+export interface Sink {
+  /** Bytes that the kernel took; below 0 where the connection is gone. */
+  write(bytes: Uint8Array): number;
+  shutdown(): void;
+  terminate(): void;
+}
+
+/** The bytes for one peer, in order, each at its time; no more than PLAIN_UNSENT of them wait. */
+export class Outbox {
+  readonly #sink: Sink;
+  readonly #impaired: ImpairedStream | undefined;
+  readonly #onWrite: (bytes: Uint8Array) => void;
+  #queue: Write[] = [];
+  #waiting = 0;
+  #work: Promise<void> | undefined;
+  #failure: SockError | undefined;
+  #wake: () => void = () => undefined;
+  #drained: () => void = () => undefined;
+
+  constructor(sink: Sink, impaired: ImpairedStream | undefined, onWrite: (bytes: Uint8Array) => void) {
+    this.#sink = sink;
+    this.#impaired = impaired;
+    this.#onWrite = onWrite;
+  }
+
+  /** Takes the bytes, which must not change any more; resolves when more may come. Throws `lost`. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (bytes.length === 0) return;
+    const now = performance.now();
+    this.#queue.push(...(this.#impaired?.write(bytes, now) ?? [{ at: now, bytes, reset: false }]));
+    this.#waiting += bytes.length;
+    this.#work ??= this.#run().finally(() => {
+      this.#work = undefined;
+    });
+    if (this.#waiting >= PLAIN_UNSENT || this.#impaired === undefined) await this.#work;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Resolves when all is with the kernel. Throws `lost`. */
+  async flush(): Promise<void> {
+    await this.#work;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The kernel takes bytes again. */
+  onDrain(): void {
+    this.#drained();
+  }
+
+  /** The connection is gone: nothing more can be written. */
+  fail(error: SockError): void {
+    this.#failure ??= error;
+    this.#queue = [];
+    this.#waiting = 0;
+    this.#wake();
+    this.#drained();
+  }
+
+  async #run(): Promise<void> {
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      await this.#until(next.at);
+      if (this.#failure !== undefined) return;
+      if (next.reset) {
+        this.#sink.terminate();
+        this.fail(new SockError("lost", "the connection was broken on purpose (--impair reset)"));
+        return;
+      }
+      await this.#put(this.#take());
+    }
+  }
+
+  /** The next write, with those of the same time where they are to stick together. */
+  #take(): Uint8Array {
+    const [first, ...rest] = this.#queue;
+    const together = this.#impaired?.joins === true ? rest.findIndex((one) => one.at !== first?.at) : 0;
+    const count = 1 + (together < 0 ? rest.length : together);
+    const taken = this.#queue.splice(0, count).map(({ bytes }) => bytes);
+    return taken.length === 1 ? (taken[0] ?? new Uint8Array(0)) : Buffer.concat(taken);
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    const split = this.#impaired?.split ?? 0;
+    const step = split > 0 ? split : bytes.length;
+    for (let from = 0; from < bytes.length && this.#failure === undefined; from += step) {
+      // what is cut must not stick together again in the kernel
+      if (from > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      await this.#all(bytes.subarray(from, from + step));
+    }
+  }
+
+  async #all(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length && this.#failure === undefined;) {
+      const count = this.#sink.write(at === 0 ? bytes : bytes.subarray(at));
+      if (count < 0) {
+        this.fail(new SockError("lost", "the peer has closed the connection"));
+        return;
+      }
+      if (count > 0) this.#onWrite(bytes.subarray(at, at + count));
+      at += count;
+      this.#waiting -= count;
+      if (at < bytes.length) await new Promise<void>((resolve) => (this.#drained = resolve));
+    }
+  }
+
+  async #until(at: number): Promise<void> {
+    const pause = at - performance.now();
+    if (pause <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pause);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

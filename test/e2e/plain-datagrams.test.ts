@@ -1,0 +1,48 @@
+/** `sock echo udp://…`, and UDP echoes of `sock plain`. */
+import { expect, test } from "bun:test";
+import { anywhere, plain } from "../helpers/plain.ts";
+import { events, sock } from "../helpers/run.ts";
+
+test("text and lines, there and back, in both dialects", async () => {
+  await using server = await plain([anywhere("echo", "udp"), anywhere("upper", "udp")]);
+  const [echo, upper] = ["echo", "upper"].map((name) => `udp://127.0.0.1:${server.port(name)}`);
+  expect(await sock(["echo", echo ?? "", "hello", "--dialect", "echo"])).toMatchObject({
+    stdout: "hello\n",
+    status: 0,
+  });
+  const lines = await sock(["echo", upper ?? "", "--dialect", "upper"], { stdin: "one\ntwo\n" });
+  expect(lines).toMatchObject({ stdout: "ONE\nTWO\n", status: 0 });
+  expect(await sock(["echo", echo ?? "", "a", "--dialect", "upper"])).toMatchObject({
+    stdout: "a\n",
+    status: 9,
+  });
+});
+
+test("no answer is said, and not waited for for ever", async () => {
+  await using server = await plain([anywhere("echo", "udp"), "--impair", "drop=100%"]);
+  const ran = await sock(["echo", `udp://127.0.0.1:${server.port("echo")}`, "hello", "--json"]);
+  expect(events(ran.stdout).at(-1)).toMatchObject({ code: "silent", status: 6 });
+});
+
+test("nobody there", async () => {
+  const held = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0 });
+  const { port } = held;
+  held.close();
+  const ran = await sock(["echo", `udp://127.0.0.1:${port}`, "hello", "--json"]);
+  expect(events(ran.stdout).at(-1)).toMatchObject({ status: 6 });
+});
+
+test("--trace on both sides names the same bytes", async () => {
+  await using server = await plain([anywhere("echo", "udp"), "--trace"]);
+  const ran = await sock(["echo", `udp://127.0.0.1:${server.port("echo")}`, "hi", "--trace", "--json"]);
+  const hex = (all: Record<string, unknown>[]): unknown[] =>
+    all.filter((event) => event["type"] === "trace").map((event) => [event["direction"], event["hex"]]);
+  expect(hex(events(ran.stdout))).toEqual([
+    ["write", "6869"],
+    ["read", "6869"],
+  ]);
+  expect(hex(server.events("trace"))).toEqual([
+    ["read", "6869"],
+    ["write", "6869"],
+  ]);
+});
