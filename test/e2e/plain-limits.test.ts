@@ -204,8 +204,8 @@ test("--allow-from answers whom it names, and says at the start what is open", a
   expect(await sock(["shell", url, "--dialect", "exec-length", "-c", "echo in"])).toMatchObject({
     stdout: "in\n",
   });
-  await until(() => server.child.stderr() !== "", "a word about it");
-  expect(server.child.stderr()).toContain("open to 127.0.0.0/8: exec-length at tcp://0.0.0.0:");
+  const open = "open to 127.0.0.0/8: exec-length at tcp://0.0.0.0:";
+  await until(() => server.child.stderr().includes(open), "a word about what is open");
   await using other = await plain(["exec-length=tcp://0.0.0.0:0", "--allow-from", "10.9.8.7"]);
   using one = await client(other.port("exec-length"));
   await until(() => one.isClosed(), "a stranger to be closed");
