@@ -187,6 +187,10 @@ function announce(context: Context, given: Given, servers: readonly PlainServer[
     const what = open.map(({ dialect, address }) => `${dialect.name} at ${formatPlain(address)}`).join(", ");
     ui.warn(`without a key, open to ${given["allow-from"].join(" ")}: ${what}`);
   }
+  // loopback is everybody on this machine
+  if (process.geteuid?.() === 0 && servers.some(({ dialect }) => dialect.kind === "commands")) {
+    ui.warn("commands run as root, for every user of this machine", "run it as a user of its own");
+  }
   if (given.impair !== undefined) ui.info(`impaired: ${given.impair} --seed ${seed}`);
 }
 

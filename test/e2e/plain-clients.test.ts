@@ -14,6 +14,7 @@ describe.skipIf(PYTHON === null)("naive clients (python3)", () => {
     await using server = await plain([anywhere(dialect)]);
     const said = await naiveClient([dialect, String(server.port(dialect)), ...COMMANDS]);
     expect(said.toString()).toBe(ANSWERS);
+    await until(() => server.events("request").length >= COMMANDS.length, "the log of ten commands");
     expect(server.events("request").map((event) => event["what"])).toEqual(COMMANDS);
   });
 

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { anywhere, plain } from "../helpers/plain.ts";
 import { events, sock } from "../helpers/run.ts";
+import { until } from "../helpers/until.ts";
 
 test("text and lines, there and back, in both dialects", async () => {
   await using server = await plain([anywhere("echo", "udp"), anywhere("upper", "udp")]);
@@ -41,6 +42,7 @@ test("--trace on both sides names the same bytes", async () => {
     ["write", "6869"],
     ["read", "6869"],
   ]);
+  await until(() => server.events("trace").length >= 2, "the server's trace");
   expect(hex(server.events("trace"))).toEqual([
     ["read", "6869"],
     ["write", "6869"],

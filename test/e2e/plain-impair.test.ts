@@ -119,8 +119,13 @@ test("split: writes of so many bytes", async () => {
   await using server = await plain([anywhere("echo"), "--impair", "split=2", "--trace"]);
   const came = await pieces(server.port("echo"), "abcdefg", 7);
   expect(came.map((piece) => piece.text).join("")).toBe("abcdefg");
-  const written = server.events("trace").filter((event) => event["direction"] === "write");
-  expect(written.map((event) => event["bytes"])).toEqual([2, 2, 2, 1]);
+  const written = (): unknown[] =>
+    server
+      .events("trace")
+      .filter((event) => event["direction"] === "write")
+      .map((event) => event["bytes"]);
+  await until(() => written().length >= 4, "the trace of four writes");
+  expect(written()).toEqual([2, 2, 2, 1]);
 });
 
 test("coalesce: a length that should come alone sticks to its body", async () => {

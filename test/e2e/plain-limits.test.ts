@@ -204,7 +204,8 @@ test("--allow-from answers whom it names, and says at the start what is open", a
   expect(await sock(["shell", url, "--dialect", "exec-length", "-c", "echo in"])).toMatchObject({
     stdout: "in\n",
   });
-  expect(server.child.stderr()).toContain("open to 127.0.0.0/8: exec-length at tcp://0.0.0.0:");
+  const open = "open to 127.0.0.0/8: exec-length at tcp://0.0.0.0:";
+  await until(() => server.child.stderr().includes(open), "a word about what is open");
   await using other = await plain(["exec-length=tcp://0.0.0.0:0", "--allow-from", "10.9.8.7"]);
   using one = await client(other.port("exec-length"));
   await until(() => one.isClosed(), "a stranger to be closed");
@@ -232,6 +233,13 @@ function linkOf(path: string): string {
     return ""; // closed meanwhile
   }
 }
+
+test.skipIf(process.geteuid?.() !== 0)("as root it says who can run commands here", async () => {
+  await using server = await plain([anywhere("exec"), anywhere("echo")]);
+  await until(() => server.child.stderr().includes("commands run as root"), "the warning");
+  await using other = await plain([anywhere("echo")]);
+  expect(other.child.stderr()).toBe("");
+});
 
 test("it opens what it is told, and nothing else", async () => {
   await using folder = await temporaryFolder();
