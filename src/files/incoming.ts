@@ -63,6 +63,8 @@ export class Incoming {
   /** Calls on the descriptor that are under way on the thread pool. */
   #users = 0;
   #open = true;
+  /** Given up for now: its bytes stay. */
+  #kept = false;
 
   private constructor(root: Root, segments: Segments, options: IncomingOptions, held: Held | undefined) {
     this.#root = root;
@@ -181,6 +183,7 @@ export class Incoming {
     }
     const folder = held.partial.folder.again();
     this.#open = false;
+    this.#kept = true;
     this.#closeIfIdle();
     try {
       await sweepFolder(folder, await folder.names(), Date.now());
@@ -264,8 +267,11 @@ export class Incoming {
 
   #closeIfIdle(): void {
     if (this.#open || this.#users > 0 || this.#held === undefined) return;
-    // On the thread pool: here the blocks of a large file are freed.
-    fs.close(this.#held.partial.fd, () => undefined);
+    const { fd } = this.#held.partial;
+    // at once, so that who goes on with it finds it unlocked
+    if (this.#kept) fs.closeSync(fd);
+    // on the thread pool: here the blocks of a large file are freed
+    else fs.close(fd, () => undefined);
     release(this.#held);
   }
 }

@@ -23,7 +23,8 @@ export class Claims {
   async take(id: string, claim: Claim): Promise<() => void> {
     const held = this.#held.get(id);
     if (held?.claim.run === claim.run) await held.claim.evict();
-    else if (held !== undefined && !(await isOver(held))) return () => undefined;
+    // it may have begun to end by itself before, and be about to let go
+    if (held !== undefined && !(await isOver(held))) return () => undefined;
     if (held !== undefined && this.#held.get(id) !== undefined) return () => undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     const mine = { claim, gone: promise };
