@@ -222,7 +222,8 @@ describe.skipIf(!HAS_TMUX)("from elsewhere", () => {
     await until(async () => (await list(home))[0]?.["attached"] === false);
     await using again = await openedBy(home, "--attach");
     await again.shows(/^22\n23$/m);
-    expect((await again.lines()).slice(0, 23)).toEqual(Array.from({ length: 23 }, (_, at) => String(at + 1)));
+    const screen = Array.from({ length: 23 }, (_, at) => String(at + 1)).join();
+    await until(async () => (await again.lines()).slice(0, 23).join() === screen, "the whole screen");
     await again.type("q");
     await again.enter("exit");
     await again.shows("ended with 0");

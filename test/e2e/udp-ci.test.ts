@@ -11,6 +11,8 @@ import { resultOf, SOCK } from "../helpers/run.ts";
 import { type TemporaryFolder, temporaryFolder } from "../helpers/temp.ts";
 import { Listener } from "../helpers/udp-session.ts";
 
+// some systems keep chroot where only root's own PATH looks
+process.env["PATH"] += ":/usr/sbin:/sbin";
 const namespaces = spawnSync("unshare", ["-r", "-m", "true"]).status === 0;
 let folder: TemporaryFolder;
 let roots: { server: string; client: string };

@@ -8,6 +8,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { childEnv, resultOf, SOCK } from "../helpers/run.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 
+// where ip and tc are on some systems
+process.env["PATH"] += ":/usr/sbin:/sbin";
 /** A network and processes of its own; all end with the first. */
 const ALONE = ["-rnpf", "--mount-proc", "--kill-child"];
 
