@@ -12,6 +12,12 @@ const REFUSED_MS = 40;
 /** So many sends in a row that our own system refuses mean that there is no way at all. */
 const MOST_FAILED = 100;
 const WAIT_RTTS = 3;
+/** Datagrams that go out in a row before replies are looked for. */
+const MOST_AT_ONCE = 16;
+/** Where our own system has no room, it is asked again after this, ms. */
+const RETRY_MS = 0.1;
+/** A reply that comes sooner than this is waited for awake, ms. */
+const SPIN_MS = 0.1;
 /** Times of sending that are remembered; of older ones the datagram's own stamp counts. */
 const REMEMBERED = 65_536;
 
@@ -46,10 +52,12 @@ export class DatagramRun {
   /** When the latest numbers went out, ms: later than the stamp that is signed with them. */
   readonly #sentAt = new Float64Array(REMEMBERED);
   #pace: Pace | undefined;
+  #over = false;
   #start = 0;
   #refusedAt: number | undefined;
   #failed = 0;
   #finish: () => void = () => undefined;
+  #allSent: () => void = () => undefined;
 
   constructor(socket: Outlet, peer: { address: string; port: number }, wire: Wire, options: RunOptions) {
     this.#socket = socket;
@@ -69,12 +77,22 @@ export class DatagramRun {
       this.#watch();
       onProgress?.(this.trips);
     }, WATCH_MS);
+    let polling: Promise<void> | undefined;
     try {
       this.#start = performance.now();
       if (intervalNs === 0) {
         this.#pingPong();
-        await all;
+        polling = this.#poll();
+        await (polling === undefined ? all : Promise.race([all, polling]));
         if (this.trips.back === 0) this.failure ??= silent();
+        return;
+      }
+      const sent = Promise.withResolvers<void>();
+      this.#allSent = sent.resolve;
+      polling = this.#poll();
+      if (polling !== undefined) {
+        await Promise.race([polling, sent.promise]);
+        await Promise.race([polling, this.#settle(all)]);
         return;
       }
       this.#pace = new Pace({
@@ -89,7 +107,37 @@ export class DatagramRun {
       await this.#settle(all);
     } finally {
       clearInterval(watch);
+      this.#over = true;
+      await polling;
     }
+  }
+
+  #poll(): Promise<void> | undefined {
+    return this.#socket.poll?.({
+      due: () => this.#due(),
+      awaits: () => !this.trips.isLastBack,
+      spinMs: SPIN_MS,
+    });
+  }
+
+  /** Sends what is due, and says when the next one is; undefined at the end. */
+  #due(): number | undefined {
+    const { count, intervalNs } = this.#options;
+    if (this.#over) return undefined;
+    if (intervalNs === 0) return Number.POSITIVE_INFINITY;
+    const intervalMs = intervalNs / 1e6;
+    for (let burst = 0; burst < MOST_AT_ONCE; burst++) {
+      const number = this.trips.sent;
+      if (number >= count || this.failure !== undefined) {
+        this.#allSent();
+        return Number.POSITIVE_INFINITY;
+      }
+      const due = this.#start + number * intervalMs;
+      const now = performance.now();
+      if (due > now) return due;
+      if (!this.#send(number, due)) return now + RETRY_MS;
+    }
+    return performance.now();
   }
 
   /** What the socket got. */

@@ -6,20 +6,30 @@ import { UdpRun } from "./udp-run.ts";
 /** So many make the runtime compile what every probe goes through; some 10 ms. */
 const PROBES = 1000;
 
-/** Answers probes that nobody sent: the first real ones of a server would else be held several times as long. */
-export function rehearse(): void {
-  const key = new Uint8Array(DATAGRAM_KEY_BYTES);
-  const signer = new ProbeKey(key);
-  const run = new UdpRun({
-    asked: { type: "udp", count: PROBES, interval: 1_000_000, bytes: DATAGRAM_HEADER_BYTES },
-    key,
-    socket: { send: () => "sent", drops: () => null },
-    mayComeFrom: () => true,
-  });
-  for (let number = 0; number < PROBES; number++) {
-    const probe = newProbe(new Uint8Array(COOKIE_BYTES), DATAGRAM_HEADER_BYTES);
-    new DatagramView(probe).probe(number, number, 0);
-    signer.sign(probe);
-    run.probe(Buffer.from(probe.buffer), 1, "");
+/** Answers probes that nobody sent, so that the code for those that somebody sends is compiled, and in the processor's caches. */
+export class Rehearsal {
+  readonly #signer: ProbeKey;
+  readonly #run: UdpRun;
+  readonly #probe = Buffer.from(newProbe(new Uint8Array(COOKIE_BYTES), DATAGRAM_HEADER_BYTES));
+  readonly #view = new DatagramView(this.#probe);
+  #number = 0;
+
+  constructor() {
+    const key = new Uint8Array(DATAGRAM_KEY_BYTES);
+    this.#signer = new ProbeKey(key);
+    this.#run = new UdpRun({
+      asked: { type: "udp", count: Number.MAX_SAFE_INTEGER, interval: 1, bytes: DATAGRAM_HEADER_BYTES },
+      key,
+      socket: { send: () => "sent", drops: () => null },
+      mayComeFrom: () => true,
+    });
+    for (let count = 0; count < PROBES; count++) this.once();
+  }
+
+  once(): void {
+    this.#view.probe(this.#number, this.#number, 0);
+    this.#signer.sign(this.#probe);
+    this.#run.probe(this.#probe, 1, "");
+    this.#number += 1;
   }
 }

@@ -11,12 +11,17 @@ import {
 } from "../protocol/constants.ts";
 import { COOKIE_AT, COOKIE_END, datagramType, PROBE } from "../protocol/datagram.ts";
 import type { Udp } from "../protocol/udp-messages.ts";
-import { rehearse } from "./udp-rehearsal.ts";
+import { Rehearsal } from "./udp-rehearsal.ts";
 import { UdpRun } from "./udp-run.ts";
 import { UdpSockets } from "./udp-sockets.ts";
 
 /** Services that answer whatever comes: a source like that is forged to make two of them talk for ever. */
 const ECHOING_PORTS: ReadonlySet<number> = new Set([0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 161, 389, 1900]);
+
+/** While probes come at least so often, they are waited for past the event loop, ms. */
+const BUSY_MS = 1000;
+/** A probe that comes sooner than this after the last is waited for awake, ms. */
+const SPIN_MS = 0.05;
 
 export interface Begun {
   readonly run: UdpRun;
@@ -35,8 +40,10 @@ export class UdpRuns {
   readonly #runs = new Map<string, UdpRun>();
   readonly #sockets = new UdpSockets((_socket, bytes, port, address) => this.receive(bytes, port, address));
   readonly #usage = new Map<string, Usage>();
-  #rehearsed = false;
+  #rehearsal: Rehearsal | undefined;
   readonly #all: Usage = { runs: 0, rate: 0 };
+  #probedAt = 0;
+  #polling: "no" | "yes" | "impossible" = "no";
 
   get size(): number {
     return this.#runs.size;
@@ -57,8 +64,7 @@ export class UdpRuns {
     client: { address: string; localAddress: string; localPort: number },
     mayComeFrom: (address: string) => boolean,
   ): Promise<Begun> {
-    if (!this.#rehearsed) rehearse();
-    this.#rehearsed = true;
+    this.#rehearsal ??= new Rehearsal();
     const socket = await this.#sockets.at(client.localAddress, client.localPort);
     const key = randomBytes(DATAGRAM_KEY_BYTES);
     const cookie = randomBytes(COOKIE_BYTES);
@@ -107,7 +113,30 @@ export class UdpRuns {
   /** A datagram as it came to one of the sockets. */
   receive(bytes: Buffer, port: number, address: string): void {
     if (this.#runs.size === 0 || datagramType(bytes) !== PROBE) return;
-    this.#runs.get(bytes.toString("latin1", COOKIE_AT, COOKIE_END))?.probe(bytes, port, address);
+    const run = this.#runs.get(bytes.toString("latin1", COOKIE_AT, COOKIE_END));
+    if (run === undefined) return;
+    run.probe(bytes, port, address);
+    this.#probedAt = performance.now();
+    if (this.#polling === "no") this.#poll();
+  }
+
+  #poll(): void {
+    const sockets = this.#sockets.size;
+    const due = (): number | undefined => {
+      const idle = this.#runs.size === 0 || performance.now() - this.#probedAt > BUSY_MS;
+      // a socket that was opened since then belongs to the next round
+      return idle || this.#sockets.size !== sockets ? undefined : Number.POSITIVE_INFINITY;
+    };
+    const polling = this.#sockets.poll({
+      due,
+      awaits: () => true,
+      spinMs: SPIN_MS,
+      idle: () => this.#rehearsal?.once(),
+    });
+    this.#polling = polling === undefined ? "impossible" : "yes";
+    void polling?.finally(() => {
+      this.#polling = "no";
+    });
   }
 }
 

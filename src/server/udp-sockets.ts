@@ -3,6 +3,7 @@ import { SockError } from "../errors.ts";
 import type { Address } from "../protocol/address.ts";
 import { MAX_UDP_SOCKETS } from "../protocol/constants.ts";
 import { DatagramSocket } from "../transport/datagrams.ts";
+import { PollLoop, type PollOptions } from "../transport/poll-loop.ts";
 
 export type Receive = (socket: DatagramSocket, bytes: Buffer, port: number, address: string) => void;
 
@@ -17,6 +18,10 @@ export class UdpSockets {
 
   constructor(receive: Receive) {
     this.#receive = receive;
+  }
+
+  get size(): number {
+    return this.#sockets.size;
   }
 
   /**
@@ -50,6 +55,11 @@ export class UdpSockets {
     if (other !== undefined) return other;
     this.#sockets.set(key, socket);
     return socket;
+  }
+
+  /** Takes what comes to those that are open now past the event loop; undefined where that can't be done. */
+  poll(options: PollOptions): Promise<void> | undefined {
+    return PollLoop.of([...this.#sockets.values()], options)?.run();
   }
 
   /** Whether a datagram from there is one of our own. */

@@ -1,23 +1,19 @@
 import { readFileSync } from "node:fs";
 import { SockError } from "../errors.ts";
+import { type DatagramCalls, datagramCalls, type DatagramSent, type Endpoint } from "../os/datagrams.ts";
 import { enlargeReceiveBuffer } from "../os/native.ts";
 import { unwrapAddress } from "./connection.ts";
+import { PollLoop, type PollOptions } from "./poll-loop.ts";
 
 /** A send is tried so often: each time it may report an ICMP error that belongs to an earlier one (Bun issue 29116). */
 const SEND_TRIES = 3;
 /** What the system may keep for us while we are busy, bytes; it may allow less. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
-export type Sent =
-  | "sent"
-  /** Our own system has no room now. */
-  | "full"
-  /** Longer than the way out takes. */
-  | "too-large"
-  | "failed";
+export type Sent = DatagramSent | "failed";
 
 export interface DatagramSink {
-  /** `bytes` are the receiver's own from now on. */
+  /** `bytes` may be changed, and are somebody else's when this returns. */
   datagram(bytes: Buffer, port: number, address: string): void;
   /** Somebody on the way said that there is nobody (ICMP). */
   unreachable?(): void;
@@ -28,14 +24,30 @@ export interface Outlet {
   send(bytes: Uint8Array, port: number, address: string): Sent;
   /** Datagrams that the system dropped because we did not read them in time; null where it does not say. */
   drops(): number | null;
+  /** Takes what comes past the event loop until `due` says that it is over; undefined where that can't be done. */
+  poll?(options: PollOptions): Promise<void> | undefined;
 }
 
 /** A bound UDP socket that survives what peers and networks do to it. */
 export class DatagramSocket implements Outlet {
   readonly #socket: Bun.udp.Socket<"buffer">;
+  readonly #sink: DatagramSink;
+  /** For what goes past the runtime; undefined where nothing can. */
+  readonly #direct: { readonly calls: DatagramCalls; readonly fd: number } | undefined;
+  readonly #ipv6: boolean;
+  #peer: Endpoint | undefined;
+  #closed = false;
 
-  private constructor(socket: Bun.udp.Socket<"buffer">) {
+  private constructor(socket: Bun.udp.Socket<"buffer">, sink: DatagramSink) {
     this.#socket = socket;
+    this.#sink = sink;
+    this.#ipv6 = socket.hostname.includes(":");
+    const calls = datagramCalls();
+    // the types don't know it
+    const fd: unknown = Reflect.get(socket, "fd");
+    if (typeof fd !== "number") return;
+    enlargeReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
+    if (calls !== undefined) this.#direct = { calls, fd };
   }
 
   /** Throws `port-in-use`, `usage` (not an address of this machine), `failed`. */
@@ -50,10 +62,7 @@ export class DatagramSocket implements Outlet {
           error: () => sink.unreachable?.(),
         },
       });
-      // the types don't know it
-      const fd: unknown = Reflect.get(socket, "fd");
-      if (typeof fd === "number") enlargeReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
-      return new DatagramSocket(socket);
+      return new DatagramSocket(socket, sink);
     } catch (thrown) {
       throw bindFailure(thrown, address, port);
     }
@@ -63,7 +72,46 @@ export class DatagramSocket implements Outlet {
     return this.#socket.port;
   }
 
+  /** Undefined where nothing can go past the runtime, and after the end. */
+  get fd(): number | undefined {
+    return this.#closed ? undefined : this.#direct?.fd;
+  }
+
+  poll(options: PollOptions): Promise<void> | undefined {
+    return PollLoop.of([this], options)?.run();
+  }
+
+  /** Takes one datagram past the event loop, and hands it on: whether there was one. */
+  take(): boolean {
+    if (this.#direct === undefined || this.#closed) return false;
+    const { calls, fd } = this.#direct;
+    const length = calls.receive(fd);
+    if (length === -1) return false;
+    const source = length < 0 ? undefined : calls.source();
+    if (source === undefined) {
+      this.#sink.unreachable?.();
+      return true;
+    }
+    this.#peer = source;
+    this.#sink.datagram(calls.received(length), source.port, source.address);
+    return true;
+  }
+
   send(bytes: Uint8Array, port: number, address: string): Sent {
+    return this.#sendDirectly(bytes, port, address) ?? this.#sendByRuntime(bytes, port, address);
+  }
+
+  /** Undefined where it can't be done this way, or failed for a reason that may be an earlier datagram's. */
+  #sendDirectly(bytes: Uint8Array, port: number, address: string): Sent | undefined {
+    if (this.#direct === undefined || this.#closed) return undefined;
+    const { calls, fd } = this.#direct;
+    if (this.#peer?.port !== port || this.#peer.address !== address) {
+      this.#peer = calls.endpoint(address, port, this.#ipv6);
+    }
+    return this.#peer === undefined ? undefined : calls.send(fd, bytes, this.#peer);
+  }
+
+  #sendByRuntime(bytes: Uint8Array, port: number, address: string): Sent {
     for (let attempt = 1; ; attempt++) {
       try {
         return this.#socket.send(bytes, port, address) ? "sent" : "full";
@@ -81,6 +129,7 @@ export class DatagramSocket implements Outlet {
   }
 
   close(): void {
+    this.#closed = true;
     this.#socket.close();
   }
 }
