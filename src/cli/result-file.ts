@@ -1,0 +1,88 @@
+/** A file that a run leaves behind: whole or not at all, and that it can be written is known before the run. */
+import { randomBytes } from "node:crypto";
+import { accessSync, constants, fstatSync, realpathSync, type Stats, statSync } from "node:fs";
+import { open, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { SockError } from "../errors.ts";
+
+/** What a file that is no plain one, or must stay the one it is, does not take: to be replaced. */
+const IRREPLACEABLE = new Set(["EBUSY", "EPERM", "EACCES", "EXDEV"]);
+
+export class ResultFile {
+  readonly #given: string;
+  /** Where links lead. */
+  readonly #path: string;
+  readonly #mode: number | undefined;
+  /** A pipe, a device, our own stdout: written as it is. */
+  readonly #asItIs: boolean;
+
+  /** Throws `io` where it could not be written. */
+  constructor(path: string) {
+    this.#given = path;
+    try {
+      const stat = statSync(path, { throwIfNoEntry: false });
+      this.#asItIs = stat !== undefined && (!stat.isFile() || isOurs(stat));
+      this.#path = stat === undefined || this.#asItIs ? path : realpathSync(path);
+      this.#mode = stat === undefined ? undefined : stat.mode & 0o777;
+      if (stat?.isDirectory() === true)
+        throw new SockError("io", `can't write ${JSON.stringify(path)}: EISDIR`);
+      accessSync(stat === undefined ? dirname(path) : path, constants.W_OK);
+    } catch (thrown) {
+      throw this.#failure(thrown);
+    }
+  }
+
+  async write(text: string): Promise<void> {
+    try {
+      if (this.#asItIs) await this.#add(text);
+      else await this.#replace(text);
+    } catch (thrown) {
+      throw this.#failure(thrown);
+    }
+  }
+
+  async #add(text: string): Promise<void> {
+    const file = await open(this.#path, constants.O_WRONLY | constants.O_APPEND);
+    try {
+      await file.writeFile(text);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #replace(text: string): Promise<void> {
+    const beside = join(dirname(this.#path), `.sock-${randomBytes(8).toString("hex")}.tmp`);
+    try {
+      await writeFile(beside, text, { flag: "wx", mode: this.#mode ?? 0o666 });
+      await rename(beside, this.#path);
+    } catch (thrown) {
+      await rm(beside, { force: true }).catch(() => undefined);
+      // mounted by itself, or in a folder that is not ours: then the file itself is all that can be written
+      if (this.#mode === undefined || !IRREPLACEABLE.has(codeOf(thrown))) throw thrown;
+      await writeFile(this.#path, text);
+    }
+  }
+
+  #failure(thrown: unknown): SockError {
+    if (thrown instanceof SockError) return thrown;
+    const code = codeOf(thrown);
+    const words = `can't write ${JSON.stringify(this.#given)}: ${code}`;
+    return new SockError(code === "ENOSPC" ? "no-space" : "io", words);
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "failed";
+}
+
+/** Whether it is what one of our own three streams is written to, or read from. */
+function isOurs({ dev, ino }: Stats): boolean {
+  return [0, 1, 2].some((fd) => {
+    try {
+      const own = fstatSync(fd);
+      return own.dev === dev && own.ino === ino;
+    } catch {
+      return false;
+    }
+  });
+}
