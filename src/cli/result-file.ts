@@ -24,8 +24,7 @@ export class ResultFile {
       this.#asItIs = stat !== undefined && (!stat.isFile() || isOurs(stat));
       this.#path = stat === undefined || this.#asItIs ? path : realpathSync(path);
       this.#mode = stat === undefined ? undefined : stat.mode & 0o777;
-      if (stat?.isDirectory() === true)
-        throw new SockError("io", `can't write ${JSON.stringify(path)}: EISDIR`);
+      if (stat?.isDirectory() === true || /(^|[/\\])\.{0,2}$/.test(path)) throw isFolder(path);
       accessSync(stat === undefined ? dirname(path) : path, constants.W_OK);
     } catch (thrown) {
       throw this.#failure(thrown);
@@ -69,6 +68,10 @@ export class ResultFile {
     const words = `can't write ${JSON.stringify(this.#given)}: ${code}`;
     return new SockError(code === "ENOSPC" ? "no-space" : "io", words);
   }
+}
+
+function isFolder(path: string): SockError {
+  return new SockError("io", `can't write ${JSON.stringify(path)}: it names a folder`);
 }
 
 function codeOf(thrown: unknown): string {

@@ -20,7 +20,6 @@ const FLAGS = [
 export async function openBrowser(home: string): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM ?? "chromium",
-    chromiumSandbox: process.getuid?.() !== 0,
     args: FLAGS,
     env: { PATH: process.env["PATH"] ?? "", HOME: home },
   });
@@ -34,12 +33,8 @@ export interface Seen extends AsyncDisposable {
   readonly complaints: string[];
 }
 
-export async function look(
-  browser: Browser,
-  path: string,
-  { width = 1000, colorScheme = "light" as "light" | "dark" } = {},
-): Promise<Seen> {
-  const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });
+export async function look(browser: Browser, path: string, { width = 1000 } = {}): Promise<Seen> {
+  const context = await browser.newContext({ viewport: { width, height: 900 } });
   const page = await context.newPage();
   const requests: string[] = [];
   const complaints: string[] = [];
@@ -85,7 +80,7 @@ type Tables = Record<string, Record<string, Record<string, string>>>;
 
 /** The cells of the tables: caption, then row, then column. */
 export async function tablesOf(page: Page): Promise<Tables> {
-  return (await page.evaluate(TABLES)) as Tables;
+  return page.evaluate<Tables>(TABLES);
 }
 
 /** How many pixels of a plot have exactly that colour, one of the page's own (`--bad`). */

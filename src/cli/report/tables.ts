@@ -27,7 +27,7 @@ export function tiles(all: readonly Tile[]): Html {
   return html`<dl class="tiles">
     ${all.map(
       ({ name, figure, unit, note, slow }) =>
-        html`<div class="${slow === true ? "slow" : ""}">
+        html`<div class="${slow === true ? "slow" : "fine"}">
           <dt>${name}</dt>
           <dd>
             <span class="figure"
