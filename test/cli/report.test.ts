@@ -148,6 +148,8 @@ describe("the verdict", () => {
       mood: "good",
       title: "The limit is met",
     });
+    expect(verdictOfRun({ ...run, limits: [met, met] }).title).toBe("Both limits are met");
+    expect(verdictOfRun({ ...run, limits: [met, met, met] }).title).toBe("All 3 limits are met");
     expect(verdictOfRun({ ...run, limits: [met, missed, unknown] })).toEqual({
       mood: "bad",
       title: "2 of 3 limits missed",

@@ -193,7 +193,11 @@ describe.skipIf(CHROMIUM === undefined)(`a report in a browser${NEEDS}`, () => {
     );
     const readout = page.locator("#over-time-readout");
     await page.locator("#over-time .u-over").hover();
-    expect(await readout.innerText()).toMatch(/#\d+/);
+    expect(await readout.innerText()).toMatch(/^[\d.]+ ms · #\d+ · /);
+    await page.locator("#spread .u-over").hover();
+    expect(await page.locator("#spread-readout").innerText()).toMatch(
+      /^[\d.]+ to [\d.]+ ms · \d+ round trips$/,
+    );
     await expectQuiet(seen, path);
   }, 30_000);
 

@@ -108,7 +108,8 @@ function inWords({ points, unit, lost }: Page): string {
   const rows = points.filter((point) => point.lost > 0);
   const [first, last] = [rows.at(0), rows.at(-1)];
   const begin = `${whole(sent)} ${unit}s in ${clock(points.at(-1)?.at ?? 0)}`;
-  if (first === undefined || last === undefined) return `${begin}, none ${lost}.`;
+  if (first === undefined || last === undefined)
+    return `${begin}, ${lost === "lost" ? "none lost" : "all came back"}.`;
   return `${begin}, ${whole(missing)} ${lost}, between ${clock(first.at)} and ${clock(last.at)}.`;
 }
 

@@ -162,7 +162,7 @@
       const number = index * data.width;
       const many = points.sent[index] > 1;
       const [least, mean, longest] = [points.min, points.mean, points.max].map((row) => ms(row[index]));
-      const words = [`${tick(at[index])} ${unitName}`];
+      const words = [`${tick(Number(at[index].toPrecision(4)))} ${unitName}`];
       words.push(many ? `#${number} to #${number + points.sent[index] - 1}` : `#${number}`);
       if (mean !== null) {
         words.push(

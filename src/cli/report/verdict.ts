@@ -32,11 +32,8 @@ export function verdictOfRun({ limits, problem, complete, sent, count, unit, kep
     return { mood: "bad", title: `${which} missed`, lines };
   }
   if (limits.length === 0) return { mood: "none", title: "No limit was stated", lines };
-  return {
-    mood: "good",
-    title: limits.length === 1 ? "The limit is met" : `All ${limits.length} limits are met`,
-    lines,
-  };
+  const all = ["", "The limit is", "Both limits are"][limits.length] ?? `All ${limits.length} limits are`;
+  return { mood: "good", title: `${all} met`, lines };
 }
 
 function missedWords({ name, value, limit, unit, atLeast }: Threshold): string {
