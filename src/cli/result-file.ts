@@ -1,7 +1,7 @@
 /** A file that a run leaves behind: whole or not at all, and that it can be written is known before the run. */
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, fstatSync, realpathSync, type Stats, statSync } from "node:fs";
-import { open, rename, rm, writeFile } from "node:fs/promises";
+import { accessSync, constants, fstatSync, lstatSync, realpathSync, type Stats, statSync } from "node:fs";
+import { chmod, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
 
@@ -13,7 +13,7 @@ export class ResultFile {
   /** Where links lead. */
   readonly #path: string;
   readonly #mode: number | undefined;
-  /** A pipe, a device, our own stdout: written as it is. */
+  /** A pipe, a device, our own stdout, a link to what is not there yet: written as it is. */
   readonly #asItIs: boolean;
 
   /** Throws `io` where it could not be written. */
@@ -21,10 +21,11 @@ export class ResultFile {
     this.#given = path;
     try {
       const stat = statSync(path, { throwIfNoEntry: false });
-      this.#asItIs = stat !== undefined && (!stat.isFile() || isOurs(stat));
+      const found = stat ?? lstatSync(path, { throwIfNoEntry: false });
+      this.#asItIs = found !== undefined && (!found.isFile() || isOurs(found));
       this.#path = stat === undefined || this.#asItIs ? path : realpathSync(path);
       this.#mode = stat === undefined ? undefined : stat.mode & 0o777;
-      if (stat?.isDirectory() === true || /(^|[/\\])\.{0,2}$/.test(path)) throw isFolder(path);
+      if (stat?.isDirectory() === true || /(^|\/)\.{0,2}$/.test(path)) throw isFolder(path);
       accessSync(stat === undefined ? dirname(path) : path, constants.W_OK);
     } catch (thrown) {
       throw this.#failure(thrown);
@@ -41,7 +42,7 @@ export class ResultFile {
   }
 
   async #add(text: string): Promise<void> {
-    const file = await open(this.#path, constants.O_WRONLY | constants.O_APPEND);
+    const file = await open(this.#path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
     try {
       await file.writeFile(text);
     } finally {
@@ -52,7 +53,8 @@ export class ResultFile {
   async #replace(text: string): Promise<void> {
     const beside = join(dirname(this.#path), `.sock-${randomBytes(8).toString("hex")}.tmp`);
     try {
-      await writeFile(beside, text, { flag: "wx", mode: this.#mode ?? 0o666 });
+      await writeFile(beside, text, { flag: "wx" });
+      if (this.#mode !== undefined) await chmod(beside, this.#mode);
       await rename(beside, this.#path);
     } catch (thrown) {
       await rm(beside, { force: true }).catch(() => undefined);

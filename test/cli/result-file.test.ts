@@ -32,7 +32,7 @@ test("a new one, whole, and nothing beside it", async () => {
 test("one that is there keeps its mode, and who reads it meanwhile has the old one to its end", async () => {
   const path = folder.join("old.html");
   await writeFile(path, "old");
-  await chmod(path, 0o640);
+  await chmod(path, 0o662);
   const reader = Bun.file(path).stream().getReader();
   const before = await stat(path);
   await new ResultFile(path).write("new");
@@ -41,7 +41,7 @@ test("one that is there keeps its mode, and who reads it meanwhile has the old o
   const after = await stat(path);
   expect(await readFile(path, "utf8")).toBe("new");
   expect(after.ino).not.toBe(before.ino);
-  expect(after.mode & 0o777).toBe(0o640);
+  expect(after.mode & 0o777).toBe(0o662);
 });
 
 test("a link stays a link", async () => {
@@ -50,6 +50,10 @@ test("a link stays a link", async () => {
   await new ResultFile(folder.join("link.html")).write("new");
   expect(await readlink(folder.join("link.html"))).toBe("target.html");
   expect(await readFile(folder.join("target.html"), "utf8")).toBe("new");
+  await symlink("later.html", folder.join("early.html"));
+  await new ResultFile(folder.join("early.html")).write("new");
+  expect(await readlink(folder.join("early.html"))).toBe("later.html");
+  expect(await readFile(folder.join("later.html"), "utf8")).toBe("new");
 });
 
 test("a device stays one; a file that is our own output is not replaced, and not cut", async () => {
