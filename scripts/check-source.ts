@@ -21,7 +21,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
     "cli",
     {
       folders: ["client", "server", "plain", "files", "os", "text", "measure", ...EVERYWHERE],
-      modules: [...RUNTIME, "citty", "consola/"],
+      modules: [...RUNTIME, "citty", "consola/", "uplot/"],
     },
   ],
   ["client", { folders: ["transfer", "transport", "files", "os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],

@@ -7,6 +7,7 @@ import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
 import { SockError } from "../errors.ts";
 import { percent, summaryUs } from "../measure/summary.ts";
+import { Timeline } from "../measure/timeline.ts";
 import { verdictOf } from "../measure/verdict.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration } from "../text/units.ts";
@@ -14,10 +15,12 @@ import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { Progress } from "./progress.ts";
+import { ResultFile } from "./result-file.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
 import {
   rttLine,
+  judged,
   rttThresholds,
   RTT_LIMITS,
   RTT_LIMIT_NAMES,
@@ -60,6 +63,7 @@ const args = {
     valueHint: "N",
     description: "status 3 if there are fewer round trips a second",
   },
+  report: { type: "string", valueHint: "FILE", description: "write a page with plots, as HTML" },
   ...TEXT_ARGS,
   ...DIALECT_ARGS,
   ...QUIET_ARGS,
@@ -68,7 +72,7 @@ const args = {
 type EchoArgs = Args<typeof args>;
 
 /** Flags that make no sense without a measurement. */
-const MEASURING = ["count", "size", "conns", "rate", ...RTT_LIMIT_NAMES, "min-rate"] as const;
+const MEASURING = ["count", "size", "conns", "rate", ...RTT_LIMIT_NAMES, "min-rate", "report"] as const;
 
 export default defineVerb({
   meta: {
@@ -184,6 +188,8 @@ async function measure(context: Context, target: Target, given: EchoArgs): Promi
   const size = inRange("--size", given.size ?? DEFAULT_SIZE, 0, MAX_SIZE);
   const connections = inRange("--conns", given.conns ?? 1, 1, MAX_CONNECTIONS);
   const rate = given.rate === undefined ? undefined : inRange("--rate", given.rate, 1, MAX_RATE);
+  const file = given.report === undefined ? undefined : new ResultFile(given.report);
+  const timeline = new Timeline();
   const progress = new Progress(context.ui, target.name, count, undefined, String);
   const measured = await measureEcho(target, {
     ...sessionOptions(context),
@@ -192,6 +198,12 @@ async function measure(context: Context, target: Target, given: EchoArgs): Promi
     connections,
     rate,
     onProgress: (done) => progress.update(done),
+    ...(file === undefined
+      ? {}
+      : {
+          onSent: (_number: number, at: number) => timeline.send(at),
+          onReply: (number: number, rttUs: number) => timeline.reply(number, rttUs),
+        }),
   });
   progress.done();
   const { failure, done, seconds, sent, inTime } = measured;
@@ -227,13 +239,17 @@ async function measure(context: Context, target: Target, given: EchoArgs): Promi
     context.ui.print(`  ${rttLine(rtt)}`);
     for (const line of thresholdLines(thresholds)) context.ui.print(`  ${line}`);
   }
-  if (failure !== undefined) throw failure;
-  return statusOf(
-    context.ui,
-    thresholds,
-    kept,
-    RTT_LIMIT_NAMES.some((name) => given[name] !== undefined),
-  );
+  const timed = RTT_LIMIT_NAMES.some((name) => given[name] !== undefined);
+  const ended = failure === undefined ? judged(() => statusOf(context.ui, thresholds, kept, timed)) : failure;
+  if (file !== undefined) {
+    const { echoPage } = await import("./report/echo.ts");
+    const problem = ended instanceof SockError ? ended : undefined;
+    const run = { count, size, connections, rate };
+    const { name } = target;
+    await file.write(echoPage({ name, measured, perSecond, limits: thresholds, problem, run, timeline }));
+  }
+  if (ended instanceof SockError) throw ended;
+  return ended;
 }
 
 function inRange(flag: string, value: number, least: number, most: number): number {

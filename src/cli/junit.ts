@@ -1,6 +1,5 @@
 /** `--junit FILE`: the verdict as CI systems read it, a test case for each stated limit and one for the run. */
-import { writeFile } from "node:fs/promises";
-import { SockError } from "../errors.ts";
+import type { SockError } from "../errors.ts";
 import { isMet, type Threshold } from "../measure/verdict.ts";
 
 export interface JunitReport {
@@ -8,18 +7,6 @@ export interface JunitReport {
   readonly thresholds: readonly Threshold[];
   readonly failure: SockError | undefined;
   readonly started: Date;
-}
-
-export async function junit(path: string, report: JunitReport): Promise<void> {
-  try {
-    await writeFile(path, junitXml(report));
-  } catch (thrown) {
-    const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "failed";
-    throw new SockError(
-      code === "ENOSPC" ? "no-space" : "io",
-      `can't write ${JSON.stringify(path)}: ${code}`,
-    );
-  }
 }
 
 export function junitXml({ name, thresholds, failure, started }: JunitReport): string {

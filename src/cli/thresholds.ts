@@ -5,7 +5,7 @@ import { isMet, type Threshold } from "../measure/verdict.ts";
 import type { Ui } from "./ui.ts";
 
 /** Less of the schedule kept than this, and the times are ours as much as the network's, percent. */
-const LEAST_KEPT = 99;
+export const LEAST_KEPT = 99;
 
 const duration = (description: string) =>
   ({ type: "string", kind: "duration", valueHint: "DUR", description }) as const;
@@ -49,7 +49,7 @@ export function statusOf(
 ): ExitStatus {
   const missed = thresholds.filter((one) => !isMet(one));
   if (kept === null || kept >= LEAST_KEPT) return missed.length === 0 ? STATUS.done : STATUS.threshold;
-  const words = `this machine was too slow: ${kept.toFixed(1)} % of the schedule kept`;
+  const words = slowWords(kept);
   // a limit that has nothing to do with time is missed all the same
   if (missed.some((one) => one.unit !== "us")) {
     ui.warn(words);
@@ -58,6 +58,20 @@ export function statusOf(
   if (timed) throw new SockError("not-trusted", words, "a lower rate, or less else to do here");
   ui.warn(words, "the times are this machine's as much as the network's");
   return STATUS.done;
+}
+
+/** The status, or why there is none to be trusted: for those who have something to write down before they end. */
+export function judged(judge: () => ExitStatus): ExitStatus | SockError {
+  try {
+    return judge();
+  } catch (thrown) {
+    if (thrown instanceof SockError) return thrown;
+    throw thrown;
+  }
+}
+
+export function slowWords(kept: number): string {
+  return `this machine was too slow: ${kept.toFixed(1)} % of the schedule kept`;
 }
 
 export function rttLine(rtt: Summary): string {
@@ -76,7 +90,8 @@ export function thresholdLines(thresholds: readonly Threshold[]): string[] {
   });
 }
 
-function shown(value: number | null, unit: string): string {
+/** With its unit: "9.41 ms", "0.4 %", "unknown". */
+export function shown(value: number | null, unit: string): string {
   if (value === null) return "unknown";
   if (unit === "us") return `${ms(value)} ms`;
   return unit === "" ? String(value) : `${value}${unit === "/s" ? "" : " "}${unit}`;

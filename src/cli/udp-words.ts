@@ -17,8 +17,8 @@ export function resultLines(
   figures: UdpFigures,
   run: { size: number; intervalNs: number },
 ): string[] {
-  const { address, port, counts } = measured;
-  const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  const { counts } = measured;
+  const where = placeOf(measured);
   const seen =
     counts?.peer === null || counts === undefined ? "" : `   seen there as ${escapeForDisplay(counts.peer)}`;
   const pause = run.intervalNs === 0 ? "one after another" : `every ${intervalWords(run.intervalNs)}`;
@@ -33,25 +33,42 @@ export function resultLines(
   return [
     name === where ? `${where}   ${what}` : `${name} ${where}   ${what}${seen}`,
     `         sent  arrived  ${"lost".padEnd(12)}  duplicate  reordered  corrupt`,
-    ...ways(figures, counts),
+    ...wayRows(figures, counts).map(way),
     `  ${rttLine(rtt)}`,
     `  jitter  p50 ${ms(jitter.ipdv_abs_p50)}   p99 ${ms(jitter.ipdv_abs_p99)} ms (ipdv)      here  ${here.join(", ")}`,
     ...remarks(measured, figures),
   ];
 }
 
-function ways(figures: UdpFigures, counts: UdpMeasured["counts"]): string[] {
+/** Where the datagrams went. */
+export function placeOf({ address, port }: { address: string; port: number }): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+export interface WayRow {
+  readonly name: string;
+  readonly sent: number;
+  readonly arrived: number;
+  readonly figures: WayFigures;
+}
+
+/** Each way, or both as one where they can't be told apart. */
+export function wayRows(figures: UdpFigures, counts: UdpMeasured["counts"]): WayRow[] {
   const { sent, up, down, both, received, delayed } = figures;
   if (counts === undefined) {
     const back = received + delayed + (both.corrupt ?? down.corrupt ?? 0);
-    return [way("both", sent, back, { ...(both.lost === null ? { ...down, lost: sent - back } : both) })];
+    const known = both.lost === null ? { ...down, lost: sent - back } : both;
+    return [{ name: "both", sent, arrived: back, figures: known }];
   }
   const seen = counts.answered + counts.corrupt + counts.limited;
   const back = received + delayed + (down.corrupt ?? 0);
-  return [way("up", sent, seen, up), way("down", counts.answered, back, down)];
+  return [
+    { name: "up", sent, arrived: seen, figures: up },
+    { name: "down", sent: counts.answered, arrived: back, figures: down },
+  ];
 }
 
-function way(name: string, sent: number, arrived: number, figures: WayFigures): string {
+function way({ name, sent, arrived, figures }: WayRow): string {
   const { lost, duplicates, reordered, corrupt } = figures;
   const share = lost === null || sent === 0 ? "" : `${((100 * lost) / sent).toFixed(2)} %`;
   const cells = [

@@ -2,15 +2,24 @@ import { fstatSync } from "node:fs";
 import { resolveHost } from "../client/hosts.ts";
 import { resolvePeer } from "../client/plain-peer.ts";
 import { measurePlain, measureUdp, type UdpMeasured, type UdpOptions } from "../client/udp.ts";
-import { SockError, STATUS } from "../errors.ts";
+import { SockError } from "../errors.ts";
 import { type Threshold, verdictOf } from "../measure/verdict.ts";
 import { percent } from "../measure/summary.ts";
+import { Timeline } from "../measure/timeline.ts";
 import { type UdpFigures, udpFigures } from "../measure/udp-figures.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { junit } from "./junit.ts";
+import { junitXml } from "./junit.ts";
+import { ResultFile } from "./result-file.ts";
 import { SampleLog } from "./sample-log.ts";
 import { sessionOptions } from "./session-options.ts";
-import { rttThresholds, RTT_LIMITS, RTT_LIMIT_NAMES, statusOf, thresholdLines } from "./thresholds.ts";
+import {
+  judged,
+  rttThresholds,
+  RTT_LIMITS,
+  RTT_LIMIT_NAMES,
+  statusOf,
+  thresholdLines,
+} from "./thresholds.ts";
 import { diagnosed } from "./udp-diagnosis.ts";
 import { echoLines, echoText } from "./udp-echo.ts";
 import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
@@ -57,13 +66,15 @@ const args = {
     valueHint: "FILE",
     description: "write the verdict for a CI system, as JUnit's XML",
   },
+  report: { type: "string", valueHint: "FILE", description: "write a page with plots, as HTML" },
 } as const;
 
 type UdpArgs = Args<typeof args>;
 
 /** Flags that make no sense without a measurement. */
 const MEASURING = [
-  ...(["count", "duration", "interval", "rate", "size", "fill", "warmup", "samples", "junit"] as const),
+  ...(["count", "duration", "interval", "rate", "size", "fill", "warmup"] as const),
+  ...(["samples", "junit", "report"] as const),
   ...([
     "max-loss",
     "max-loss-up",
@@ -128,7 +139,9 @@ function pipedIn(): boolean {
 async function measure(context: Context, given: UdpArgs): Promise<number> {
   const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);
   const run = runOf(given, plain);
+  const files = { junit: resultFile(given.junit), report: resultFile(given.report) };
   const samples = given.samples === undefined ? undefined : new SampleLog(given.samples);
+  const timeline = new Timeline();
   let shown = 0;
   const options: UdpOptions = {
     ...sessionOptions(context),
@@ -140,7 +153,7 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
       const lost = trips.sent - trips.back;
       context.ui.live(`${trips.sent} of ${run.count} sent, ${trips.back} back, ${lost} not yet`);
     },
-    ...(samples === undefined ? {} : samples.listeners),
+    ...(samples === undefined && files.report === undefined ? {} : listeners(samples, timeline)),
   };
   let name = given.host ?? "";
   let measured: UdpMeasured;
@@ -153,7 +166,29 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
   }
   context.ui.clearLive();
   await samples?.write(measured.trips);
-  return report(context, given, { name, measured, plain, run });
+  return report(context, given, { name, measured, plain, run, timeline, files });
+}
+
+function resultFile(path: string | undefined): ResultFile | undefined {
+  return path === undefined ? undefined : new ResultFile(path);
+}
+
+function listeners(
+  samples: SampleLog | undefined,
+  timeline: Timeline,
+): Pick<UdpOptions, "onSent" | "onReply" | "onCopy" | "onOvertaken"> {
+  return {
+    onSent: (number, at) => {
+      timeline.send(at);
+      samples?.listeners.onSent(number, at);
+    },
+    onReply: (number, rttUs) => {
+      timeline.reply(number, rttUs);
+      samples?.listeners.onReply(number, rttUs);
+    },
+    onCopy: (number) => timeline.copy(number),
+    onOvertaken: (number) => timeline.overtaken(number),
+  };
 }
 
 interface Outcome {
@@ -161,12 +196,14 @@ interface Outcome {
   measured: UdpMeasured;
   plain: boolean;
   run: ReturnType<typeof runOf>;
+  timeline: Timeline;
+  files: { junit: ResultFile | undefined; report: ResultFile | undefined };
 }
 
 async function report(
   context: Context,
   given: UdpArgs,
-  { name, measured, plain, run }: Outcome,
+  { name, measured, plain, run, timeline, files }: Outcome,
 ): Promise<number> {
   const { counts, failure } = measured;
   const figures = udpFigures(measured.trips, counts ?? null, !plain, run.intervalNs > 0);
@@ -196,23 +233,23 @@ async function report(
     for (const line of resultLines(escapeForDisplay(name), measured, figures, run)) context.ui.print(line);
     for (const line of thresholdLines(thresholds)) context.ui.print(`  ${line}`);
   }
-  let problem = failure && diagnosed(name, failure, measured, plain);
-  let status: number = STATUS.done;
-  try {
-    const timed =
-      RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
-    if (problem === undefined) {
-      status = statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed);
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof SockError)) throw thrown;
-    problem = thrown;
-  }
-  if (given.junit !== undefined) {
-    await junit(given.junit, { name, thresholds, failure: problem, started: measured.started });
-  }
-  if (problem !== undefined) throw problem;
-  return status;
+  const timed =
+    RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
+  const ended =
+    failure === undefined
+      ? judged(() => statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed))
+      : diagnosed(name, failure, measured, plain);
+  const problem = ended instanceof SockError ? ended : undefined;
+  const pages = files.report === undefined ? undefined : await import("./report/udp.ts");
+  const page = pages?.udpPage({ name, measured, figures, limits: thresholds, problem, run, timeline });
+  // one that can't be written is no reason to leave the other away
+  const written = await Promise.allSettled([
+    files.junit?.write(junitXml({ name, thresholds, failure: problem, started: measured.started })),
+    files.report?.write(page ?? ""),
+  ]);
+  for (const one of written) if (one.status === "rejected") throw one.reason;
+  if (ended instanceof SockError) throw ended;
+  return ended;
 }
 
 function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {

@@ -15,10 +15,14 @@ export interface MeasureOptions extends SessionOptions {
   rate: number | undefined;
   /** Called now and then with the round trips done. */
   onProgress?: (done: number) => void;
+  /** Each frame that is sent, by its number, in us from the run's start; and each that came back. */
+  onSent?: (number: number, at: number) => void;
+  onReply?: (number: number, rttUs: number) => void;
 }
 
 export interface Measured {
   readonly address: string;
+  readonly started: Date;
   /** Round trips that came back equal. */
   readonly done: number;
   readonly seconds: number;
@@ -42,18 +46,18 @@ const MOST_OUT = 10_000;
 /** Throws when no connection can be had. */
 export async function measureEcho(target: Target, options: MeasureOptions): Promise<Measured> {
   const sessions = await openAll(target, options);
+  const started = new Date();
   const run = new EchoRun(sessions, options);
-  const started = performance.now();
   try {
     if (options.rate === undefined) await run.closedLoop();
     else await run.openLoop(options.rate);
   } finally {
     for (const session of sessions) session.close();
   }
-  const seconds = (performance.now() - started) / 1000;
+  const seconds = (performance.now() - run.start) / 1000;
   const { done, rtt, fromSchedule, sent, inTime, failure } = run;
   const address = sessions[0]?.channel.connection.address ?? "";
-  return { address, done, seconds, rtt, fromSchedule, sent, inTime, failure };
+  return { address, started, done, seconds, rtt, fromSchedule, sent, inTime, failure };
 }
 
 class EchoRun {
@@ -63,6 +67,7 @@ class EchoRun {
   sent = 0;
   inTime = 0;
   failure: SockError | undefined;
+  readonly start = performance.now();
   readonly #sessions: readonly Session[];
   readonly #options: MeasureOptions;
   readonly #body: Uint8Array;
@@ -82,8 +87,9 @@ class EchoRun {
     while (this.sent < this.#options.count && this.failure === undefined) {
       const seq = this.sent++;
       const sent = performance.now();
+      this.#options.onSent?.(seq, (sent - this.start) * 1000);
       await roundTrip(session, this.#body, seq);
-      this.#back(sent, undefined);
+      this.#back(seq, sent, undefined);
     }
   }
 
@@ -104,6 +110,7 @@ class EchoRun {
         if (session === undefined || waiting === undefined) return true;
         if (session.channel.congested || waiting.length >= MOST_OUT) return false;
         const sent = performance.now();
+        this.#options.onSent?.(seq, (sent - this.start) * 1000);
         session.channel.send({ type: "echo", size, seq }, this.#body);
         waiting.push({ seq, sent, due });
         this.sent += 1;
@@ -123,7 +130,7 @@ class EchoRun {
         if (frame.body === undefined || Buffer.compare(frame.body, this.#body) !== 0) {
           throw new SockError("differs", "what came back is not what was sent");
         }
-        this.#back(first.sent, first.due);
+        this.#back(first.seq, first.sent, first.due);
         if (this.done === count) finish();
         else if (this.done === this.sent) pace.quiet();
       }
@@ -137,9 +144,10 @@ class EchoRun {
     await all;
   }
 
-  #back(sent: number, due: number | undefined): void {
+  #back(seq: number, sent: number, due: number | undefined): void {
     const now = performance.now();
     this.rtt.record(Math.round((now - sent) * 1e6));
+    this.#options.onReply?.(seq, (now - sent) * 1000);
     if (due !== undefined) this.fromSchedule?.record(Math.round((now - due) * 1e6));
     this.done += 1;
     if (this.done % PROGRESS_EVERY === 0) this.#options.onProgress?.(this.done);

@@ -34,6 +34,9 @@ export interface RunOptions {
   /** Each datagram that is sent, and each reply that counts, in us from the run's start. */
   readonly onSent?: (number: number, at: number) => void;
   readonly onReply?: (number: number, rttUs: number) => void;
+  /** Something came back for it once more; it came back after a later one. */
+  readonly onCopy?: (number: number) => void;
+  readonly onOvertaken?: (number: number) => void;
 }
 
 /** One run of datagrams to one peer, by its schedule. */
@@ -157,9 +160,12 @@ export class DatagramRun {
     const { intervalNs } = this.#options;
     const due = intervalNs === 0 ? left : this.#start * 1e6 + number * intervalNs;
     const fromSchedule = Math.max(rtt, Math.round(arrived - due));
-    const before = this.trips.received;
+    const { received: before, duplicates } = this.trips;
+    const { reordered } = this.trips.order;
     if (!this.trips.reply({ number, intact, rtt, fromSchedule, held, place })) this.foreign += 1;
     if (this.trips.received > before) this.#options.onReply?.(number, rtt / 1000);
+    if (this.trips.duplicates > duplicates) this.#options.onCopy?.(number);
+    if (this.trips.order.reordered > reordered) this.#options.onOvertaken?.(number);
     if (this.trips.back === this.#options.count) this.#finish();
     else if (this.trips.isLastBack) this.#pace?.quiet();
     if (intervalNs === 0 && number === this.trips.sent - 1 && this.trips.received > before) this.#pingPong();

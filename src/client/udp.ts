@@ -163,7 +163,8 @@ async function plainRun(line: Line, peer: Peer, options: UdpOptions): Promise<Ud
 /** The same without what belongs to the run that counts. */
 function warm(options: UdpOptions): UdpOptions {
   const { onProgress: _progress, onSent: _sent, onReply: _reply, ...rest } = options;
-  return rest;
+  const { onCopy: _copy, onOvertaken: _overtaken, ...bare } = rest;
+  return bare;
 }
 
 function measured(

@@ -86,6 +86,16 @@ export class Histogram {
     }
     return max;
   }
+
+  /** How many values are below each of the limits, which ascend; those of a bucket that a limit cuts are not. */
+  below(limits: readonly number[]): number[] {
+    let index = 0;
+    let seen = 0;
+    return limits.map((limit) => {
+      for (; index < BUCKETS - 1 && highestOf(index) < limit; index++) seen += at(this.#counts, index);
+      return seen;
+    });
+  }
 }
 
 function at(numbers: Float64Array, index: number): number {

@@ -53,15 +53,30 @@ export class Samples {
     return this.#count === 0 ? null : this.#sum / this.#count;
   }
 
+  /** How many values are below each of the limits, which ascend. */
+  below(limits: readonly number[]): number[] {
+    if (this.#histogram !== undefined) return this.#histogram.below(limits);
+    this.#sort();
+    let at = 0;
+    return limits.map((limit) => {
+      while (at < this.#count && (this.#values[at] ?? 0) < limit) at += 1;
+      return at;
+    });
+  }
+
   /** The value that `percent` (above 0, to 100) of all values don't exceed; null while there is none. */
   percentile(percent: number): number | null {
     if (this.#count === 0) return null;
     if (this.#histogram !== undefined) return this.#histogram.percentile(percent) ?? null;
-    if (!this.#sorted) this.#values.subarray(0, this.#count).sort();
-    this.#sorted = true;
+    this.#sort();
     // 99.9 % of 41,000 is the 40,959th, though the product comes out as 40959.00000000001
     const exact = (percent * this.#count) / 100;
     const rank = Math.abs(exact - Math.round(exact)) < 1e-6 ? Math.round(exact) : Math.ceil(exact);
     return this.#values[Math.max(1, rank) - 1] ?? null;
+  }
+
+  #sort(): void {
+    if (!this.#sorted) this.#values.subarray(0, this.#count).sort();
+    this.#sorted = true;
   }
 }
