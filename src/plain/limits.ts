@@ -22,6 +22,8 @@ export const MAX_PLAIN_WAITING = 512;
 export const ANSWER_PAUSE_MS = 200;
 /** Longest wait for an answer to begin where silence can be an answer too, ms. */
 export const ANSWER_BEGIN_MS = 3000;
+/** Longest silence of a peer that has answered before, in a measurement, ms. */
+export const ANSWER_STALL_MS = 30_000;
 /** Longest wait for a peer to close after the last byte of a file, ms. */
 export const PLAIN_CLOSE_MS = 10_000;
 /** Flows of datagrams whose impairment is remembered. */
