@@ -9,6 +9,8 @@ export const PLAIN_UNSENT = 1024 * 1024;
 export const REQUEST_PAUSE_MS = 50;
 /** Between a length that has to come alone and what it counts, ms. */
 export const ALONE_MS = 40;
+/** How long one that is turned away may take to ask, where it would not understand an answer before, ms. */
+export const REFUSAL_WAIT_MS = 2000;
 /** Longest request, bytes. */
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** Most output of one command that is held to be counted, bytes. */

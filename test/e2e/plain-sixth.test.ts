@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { DIALECTS } from "../../src/plain/dialects.ts";
-import { anywhere, plain } from "../helpers/plain.ts";
+import { anywhere, naiveClient, plain, PYTHON } from "../helpers/plain.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
 
@@ -90,6 +90,7 @@ test.each(Object.entries(TABLE))(
     await until(() => five.every((one) => hears.test(one.said())), "five answers");
     if (dialect === "chat") await until(() => server.events("heard").length === MOST, "five words");
     const sixth = stack.use(await client(port));
+    if (dialect === "exec-textlen") sixth.send(says);
     await until(() => sixth.isOver(), "the sixth one's end");
     expect(sixth.said()).toMatch(refusal);
     expect(server.events("refused")).toHaveLength(1);
@@ -112,5 +113,17 @@ test.each(Object.entries(TABLE))(
       if (dialect === "post-pipe") return names().includes(`f${MOST}`);
       return next.said() !== "" && hears.test(next.said());
     }, "an answer for the next one");
+  },
+);
+
+test.skipIf(PYTHON === null).each(["exec", "exec-length", "exec-header", "exec-textlen"])(
+  "%s: a naive client can read it (python3)",
+  async (dialect) => {
+    await using server = await plain([anywhere(dialect), "--max-clients", "1"]);
+    using first = await client(server.port(dialect));
+    first.send("echo hello");
+    await until(() => first.said().includes("hello"), "the first one's answer");
+    const said = await naiveClient([dialect, String(server.port(dialect)), "echo never"]);
+    expect(said.toString().trim()).toBe("busy: at most 1 client at the same time, try again later");
   },
 );
