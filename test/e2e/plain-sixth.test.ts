@@ -93,6 +93,7 @@ test.each(Object.entries(TABLE))(
     if (dialect === "exec-textlen") sixth.send(says);
     await until(() => sixth.isOver(), "the sixth one's end");
     expect(sixth.said()).toMatch(refusal);
+    await until(() => server.events("refused").length > 0, "the word about it");
     expect(server.events("refused")).toHaveLength(1);
     expect(String(server.events("refused")[0]?.["message"])).toContain(`--max-clients ${MOST}`);
     for (const one of five) {

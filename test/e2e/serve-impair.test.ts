@@ -252,7 +252,11 @@ test("it says at the start what it does on purpose, and with which seed", async 
   const words =
     /warning: echoes and datagrams are made worse on purpose, and nothing else: drop=50% --seed \d+\n/;
   await until(() => words.test(server.stderr()), "the warning");
-  const said = events(server.stdout()).find(({ type }) => type === "impaired");
+  const impairedEvent = (): Record<string, unknown> | undefined => {
+    const text = server.stdout();
+    return events(text.slice(0, text.lastIndexOf("\n") + 1)).find(({ type }) => type === "impaired");
+  };
+  const said = await until(impairedEvent, "the event");
   expect(said).toMatchObject({ spec: "drop=50%", seed: expect.any(Number) });
 });
 
