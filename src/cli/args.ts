@@ -5,7 +5,7 @@
 import { parseArgs } from "citty";
 import { SockError } from "../errors.ts";
 import { nearest } from "../text/suggest.ts";
-import { flagHabit } from "./habits.ts";
+import { flagHabit, quietHabit } from "./habits.ts";
 import { parseValue } from "./values.ts";
 import type { ArgDef, ArgDefs, Values } from "./verb.ts";
 
@@ -93,6 +93,9 @@ function scanArgs(
       else scan.positionals.push(...rest);
       break;
     }
+    const quiet = "quiet-for" in defs ? quietHabit(raw, index) : undefined;
+    if (quiet !== undefined)
+      throw new SockError("usage", "--quiet means errors only, and takes no time", quiet);
     if (word === "-" || !word.startsWith("-")) scan.positionals.push(word);
     else if (word.startsWith("--")) takeFlag(scan, defs, names, word, value);
     else takeLetters(scan, defs, names, word, value);

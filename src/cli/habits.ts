@@ -71,6 +71,19 @@ export function flagHabit(command: string, flag: string): string | undefined {
   return own(own(FLAGS, command) ?? {}, flag);
 }
 
+/**
+ * What a `--quiet` with a time means, which is the name of `--quiet-for` elsewhere. Behind it a word alone may be one to
+ * send: only with a plain peer, the one that has such times, it is taken for a time.
+ */
+export function quietHabit(raw: readonly string[], index: number): string | undefined {
+  const [flag = "", attached] = (raw[index] ?? "").split("=", 2);
+  if (flag !== "--quiet" && flag !== "-q") return undefined;
+  const isPlain = raw.some((word) => /^(tcp|udp):\/\/|^unix:/i.test(word));
+  const time = attached ?? (isPlain ? raw[index + 1] : undefined);
+  if (time === undefined || !/^\d+(\.\d+)?(us|ms|s|m)?$/.test(time)) return undefined;
+  return `--quiet-for ${time}: an answer is over when nothing has come for so long`;
+}
+
 /** The command that does what another tool calls so. */
 export function commandHabit(name: string): string | undefined {
   return own(COMMANDS, name);

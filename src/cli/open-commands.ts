@@ -2,6 +2,7 @@
 import { withSession } from "../client/connections.ts";
 import { ls } from "../client/ls.ts";
 import { SockError } from "../errors.ts";
+import { fsFailure } from "../files/failure.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { nearest } from "../text/suggest.ts";
 import { type CommandLine, plainWords } from "./open-words.ts";
@@ -61,6 +62,22 @@ export function openCommands(state: OpenState): OpenCommands {
       },
     }),
     defineVerb({
+      meta: { name: "lcd", summary: "go into a folder here; left out: the home", usage: "lcd [DIR]" },
+      args: { dir: { type: "positional", required: false, description: "a folder here" } },
+      run: (context, { dir = "~" }) => {
+        enterHere(localPath(dir));
+        tellHere(context);
+      },
+    }),
+    defineVerb({
+      meta: { name: "lpwd", summary: "the folder here", usage: "lpwd" },
+      args: {},
+      run: (context) => {
+        tellHere(context);
+        if (!context.json.enabled) context.ui.print(escapeForDisplay(process.cwd()));
+      },
+    }),
+    defineVerb({
       meta: {
         name: "get",
         summary: "fetch files and folders",
@@ -109,7 +126,7 @@ export function openCommands(state: OpenState): OpenCommands {
         summary: "the rest of the line, by the shell there",
         usage: "run LINE",
         more: [
-          "It begins in the home of the user who serves, with an empty stdin. A terminal there is sock shell's.",
+          "It begins in the folder that cd went into, with an empty stdin. At the top of several served folders, and with a key for listed commands alone, that is the home of the user who serves. A terminal there is sock shell's.",
         ],
       },
       args: { line: { type: "positional", required: false, description: "all behind the blank" } },
@@ -171,6 +188,19 @@ function tellFolder({ json }: Context, { folder }: OpenState): void {
   json.emit({ type: "folder", path: folder });
 }
 
+/** Throws `not-found`, `not-folder`, `permission`. */
+function enterHere(dir: string): void {
+  try {
+    process.chdir(dir);
+  } catch (thrown) {
+    throw fsFailure(thrown, dir);
+  }
+}
+
+function tellHere({ json }: Context): void {
+  json.emit({ type: "local_folder", path: process.cwd() });
+}
+
 async function runLine(context: Context, state: OpenState, line: string): Promise<void> {
   if (line === "") throw new SockError("usage", "which command?", "run LINE");
   const { status, signal, out, err, over } = await runRemote(context, {
@@ -180,6 +210,7 @@ async function runLine(context: Context, state: OpenState, line: string): Promis
     request: (isOwner) => ({
       // a key for listed commands has no shell there
       ...(isOwner ? { words: [line], shell: "auto" } : { words: plainWords(line) }),
+      ...(isOwner ? { folder: state.folder } : {}),
       cwd: undefined,
       env: isOwner ? environment(context.env, []) : {},
       detach: false,

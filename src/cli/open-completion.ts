@@ -14,13 +14,14 @@ export interface NameSources {
   local(folder: string): readonly KnownName[];
 }
 
-type Side = "remote" | "folders" | "local" | "both" | "commands";
+type Side = "remote" | "folders" | "local" | "local-folders" | "both" | "commands";
 
 /** What each command's words name: the first one, and the others. */
 const SIDES: ReadonlyMap<string, readonly [Side, Side]> = new Map<string, readonly [Side, Side]>([
   ["help", ["commands", "commands"]],
   ["ls", ["remote", "remote"]],
   ["cd", ["folders", "folders"]],
+  ["lcd", ["local-folders", "local-folders"]],
   ["cat", ["remote", "remote"]],
   ["get", ["remote", "both"]],
   ["put", ["local", "both"]],
@@ -41,13 +42,14 @@ export async function completions(line: string, sources: NameSources): Promise<[
   const slash = text.lastIndexOf("/") + 1;
   const [folder, start] = [text.slice(0, slash), text.slice(slash)];
   const known: KnownName[] = [];
-  if (side !== "local" || isRemote) known.push(...(await sources.remote(folder)));
-  if ((side === "local" || side === "both") && !isRemote) known.push(...sources.local(folder));
+  const isLocal = side === "local" || side === "local-folders";
+  if (!isLocal || isRemote) known.push(...(await sources.remote(folder)));
+  if ((isLocal || side === "both") && !isRemote) known.push(...sources.local(folder));
   const fitting = known.filter(
     ({ name, isFolder }) =>
       name.startsWith(start) &&
       (start !== "" || !name.startsWith(".")) &&
-      (side !== "folders" || isFolder) &&
+      ((side !== "folders" && side !== "local-folders") || isFolder) &&
       // what would have to be escaped can't be typed either
       escapeForDisplay(name) === name,
   );

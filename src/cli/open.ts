@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { KeptConnection } from "../client/connections.ts";
 import { hostOf } from "./host-word.ts";
 import { resolveHost } from "../client/hosts.ts";
@@ -41,7 +42,8 @@ export default defineVerb({
     },
     "keep-going": { type: "boolean", description: "go on after a command that failed" },
   },
-  async run(context, given) {
+  async run(outer, given) {
+    const context = { ...outer, env: rooted(outer.env) };
     const host = resolveHost(hostOf(given.host, "sock open HOST"), context.env);
     const isTyped = given.line.length === 0 && isTerminal(0) && (isTerminal(1) || isTerminal(2));
     if (isTyped) context.json.refuseData("a conversation");
@@ -62,6 +64,12 @@ export default defineVerb({
     }
   },
 });
+
+/** The state folder stays where it is when lcd goes elsewhere. */
+function rooted(env: Context["env"]): Context["env"] {
+  const home = env["SOCK_HOME"];
+  return home === undefined || home === "" ? env : { ...env, SOCK_HOME: resolve(home) };
+}
 
 /** Throws the first failure, or at the end what became of all. */
 async function script(

@@ -1,14 +1,17 @@
 /** `sock echo` with a peer that speaks no sock: sends, shows what came, and where the dialect says what should, judges. */
-import { SockError, STATUS } from "../errors.ts";
+import { measureLines, openLines } from "../client/measure.ts";
+import { asSockError, SockError, STATUS } from "../errors.ts";
 import { askDatagram } from "../plain/ask-datagram.ts";
-import type { PlainUrl } from "../plain/address.ts";
+import { formatPlain, type PlainUrl } from "../plain/address.ts";
 import type { EchoDialect } from "../plain/dialect.ts";
 import { dialectFor } from "../plain/dialects.ts";
+import { PlainEchoLine } from "../plain/echo-line.ts";
 import { ANSWER_BEGIN_MS, ANSWER_PAUSE_MS } from "../plain/limits.ts";
 import { type Peer, QUIET } from "../plain/peer.ts";
 import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
 import { escapeForDisplay } from "../text/escape.ts";
+import { type EchoFigures, measureAndTell, type MeasureGiven, type WantedEchoes } from "./echo-measure.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { connected } from "./plain-client.ts";
@@ -66,6 +69,37 @@ export async function plainEcho(
   } finally {
     peer.close();
   }
+}
+
+/** Round trips of bytes that come back, which is `echo` where no dialect is stated. `flag` asked for it. */
+export async function measurePlainEcho(
+  context: Context,
+  url: PlainUrl,
+  given: DialectGiven & MeasureGiven,
+  flag: string,
+): Promise<number> {
+  const { address, rest } = url;
+  if (rest !== "") throw new SockError("usage", "nothing may follow the port of an echo");
+  if (address.kind === "udp") {
+    const hint = `sock udp ${formatPlain(address)} measures datagrams`;
+    throw new SockError("usage", `--${flag} is for connections`, hint);
+  }
+  const { name, expected } = dialectFor("echo", given.dialect ?? "echo", "echo");
+  if (expected === undefined) throw new SockError("usage", `${name} is sent nothing that could come back`);
+  const { signal } = context;
+  const measure = async ({ connections, size, ...loop }: WantedEchoes): Promise<EchoFigures> => {
+    const open = async (): Promise<PlainEchoLine> =>
+      new PlainEchoLine(await connected(context, address, given.trace), size, expected);
+    const figures = await measureLines(await openLines(connections, open), loop);
+    const failure =
+      figures.failure === undefined
+        ? undefined
+        : signal.aborted
+          ? asSockError(signal.reason)
+          : figures.failure;
+    return { ...figures, failure, address: "" };
+  };
+  return measureAndTell(context, formatPlain(address), given, measure, 1);
 }
 
 /** So many bytes, or those that come before a pause. */

@@ -18,13 +18,15 @@ export function dialects(): string {
       ["sock shell ADDR", "exec"],
       ["sock put, sock get", "ftp-gt"],
     ]),
+    "",
+    "An answer without an end, as of exec, is over when nothing has come for 200ms (--quiet-for).",
   ].join("\n");
 }
 
 /** What `--impair` knows. */
 export function impairments(): string {
   return [
-    "--impair 'drop=1% delay=20ms': the answers of sock plain, made worse on purpose",
+    "--impair 'drop=1% delay=20ms': the answers of sock plain, and of sock serve to echo and udp, made worse on purpose",
     ...table([
       ["delay=20ms jitter=5ms", "each answer waits so long, more or less"],
       ["rate=10mbit", "no more bits a second"],
@@ -36,16 +38,17 @@ export function impairments(): string {
       ["dup=0.5%", "is sent twice"],
       ["reorder=2%", "is overtaken by the next one"],
       ["corrupt=0.1%", "has one bit turned round"],
+      ["way=up", "sock serve: those that come, not its answers; way=both: each way by itself"],
     ]),
     "",
     "TCP and unix sockets only",
     ...table([
-      ["split=2", "is cut into writes of so many bytes"],
+      ["split=2", "sock plain: is cut into writes of so many bytes"],
       ["coalesce=50ms", "is gathered for so long, then sent in one write"],
       ["reset=1%", "of the writes break the connection instead"],
       ["stall=5s", "the first answer stops in its middle, once"],
     ]),
     "",
-    "The same --seed is the same again: each client has its own row of chances, by the order of their coming.",
+    "The same --seed is the same again: each client, and each run of sock udp, has its own row of chances, by the order of their coming.",
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 import { ownFolders } from "../client/hosts.ts";
 import { SockError, STATUS } from "../errors.ts";
 import { Root } from "../files/root.ts";
-import { parseImpairment } from "../measure/impairment.ts";
+import { parseImpairment, randomSeed } from "../measure/impairment.ts";
 import { formatPlain, isLocal, parsePlainUrl, type PlainAddress, portOf } from "../plain/address.ts";
 import type { Dialect, PlainHost } from "../plain/dialect.ts";
 import { findDialect } from "../plain/dialects.ts";
@@ -96,7 +96,7 @@ export default defineVerb({
     }
     const wanted = given.dialects.map(readWord);
     const allowFrom = allowedRanges(given["allow-from"]);
-    const seed = given.seed ?? Math.floor(Math.random() * 2 ** 32);
+    const seed = given.seed ?? randomSeed();
     const impairs = wanted.map(({ address }) =>
       given.impair === undefined
         ? undefined

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { SockError, STATUS } from "../errors.ts";
+import { parseImpairment, randomSeed } from "../measure/impairment.ts";
 import { DEFAULT_ALLOW } from "../server/invite.ts";
 import type { ServerEvent } from "../server/events.ts";
 import { type Started, startServer } from "../server/start.ts";
@@ -68,6 +69,17 @@ const args = {
   },
   "login-shell": { type: "string", valueHint: "PATH", description: "what runs in a terminal" },
   audit: { type: "string", valueHint: "FILE", description: "add a line of JSON for each request to it" },
+  impair: {
+    type: "string",
+    valueHint: "SPEC",
+    description: "make echoes and datagrams worse, for tests of clients: sock help impair",
+  },
+  seed: {
+    type: "string",
+    kind: "count",
+    valueHint: "N",
+    description: "the same seed gives the same --impair",
+  },
   "join-file": {
     type: "string",
     valueHint: "FILE",
@@ -99,6 +111,13 @@ export default defineVerb({
         "run it as a user of its own, or add --allow-root",
       );
     }
+    if (given.seed !== undefined && given.impair === undefined) {
+      throw new SockError("usage", "--seed is for --impair", "--impair 'drop=1% delay=20ms'");
+    }
+    const impair =
+      given.impair === undefined
+        ? undefined
+        : { how: parseImpairment(given.impair, "session"), seed: given.seed ?? randomSeed() };
     const audit =
       given.audit === undefined
         ? undefined
@@ -115,6 +134,7 @@ export default defineVerb({
       report: show,
       lingerMs: given.linger,
       loginShell: given["login-shell"],
+      impair,
       rails: {
         readOnly: given["read-only"],
         writeOnly: given["write-only"],
@@ -128,6 +148,7 @@ export default defineVerb({
     });
     try {
       announceCode(context, given, started);
+      if (impair !== undefined) announceImpairment(context, given.impair ?? "", impair.seed);
       await stopped(context.signal);
       context.ui.info("stopping: waiting for what is under way");
       const cut = await started.server.drain();
@@ -185,6 +206,14 @@ function announceCode(context: Context, given: Args<typeof args>, started: Start
       );
     }
   }
+}
+
+/** Nobody should look for the fault elsewhere. */
+function announceImpairment({ ui, json }: Context, spec: string, seed: number): void {
+  json.emit({ type: "impaired", spec, seed });
+  ui.warn(
+    `echoes and datagrams are made worse on purpose, and nothing else: ${escapeForDisplay(spec)} --seed ${seed}`,
+  );
 }
 
 function allowed({ shell }: Args<typeof args>): string[] {

@@ -13,6 +13,8 @@ export interface ExecRequest {
   readonly words: readonly string[];
   readonly shell?: ShellName | undefined;
   readonly cwd: string | undefined;
+  /** A served folder that it begins in, by its path there; undefined: the home. */
+  readonly folder?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly detach: boolean;
   readonly maxOutput: number | undefined;
@@ -37,12 +39,13 @@ export async function exec(session: Session, request: ExecRequest, options: Exec
   const words = encodeWords(request.words);
   checkEnvironment(request.env);
   const { channel } = session;
-  const { shell, cwd, env, detach, maxOutput } = request;
+  const { shell, cwd, folder, env, detach, maxOutput } = request;
   const message: Exec = {
     type: "exec",
     bytes: words.length,
     ...(shell === undefined ? {} : { with: shell }),
     cwd: cwd ?? null,
+    ...(folder === undefined ? {} : { folder }),
     env,
     stdin: options.input !== undefined,
     detach,

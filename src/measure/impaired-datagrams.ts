@@ -1,10 +1,11 @@
 import type { Impairment } from "./impairment.ts";
 import { flowSeed, randomFrom } from "./random.ts";
 
-/** A datagram that leaves at a time, ms. */
-export interface Departure {
+/** A datagram that leaves at a time, ms, and where to. */
+export interface Departure<Where> {
   readonly at: number;
   readonly bytes: Uint8Array;
+  readonly where: Where;
 }
 
 /** One that is held back for the next to overtake it leaves by itself after this, ms. */
@@ -17,10 +18,10 @@ export const HELD_MS = 200;
  * `reorder` holds a datagram until the next one has left: it comes one late, which RFC 4737 counts as one reordered.
  * `jitter` alone never lets one overtake another.
  */
-export class ImpairedDatagrams {
+export class ImpairedDatagrams<Where> {
   readonly #how: Impairment;
   readonly #random: () => number;
-  #held: { readonly bytes: Uint8Array; readonly until: number } | undefined;
+  #held: { readonly bytes: Uint8Array; readonly where: Where; readonly until: number } | undefined;
   #last = 0;
   /** When the line is free again, ms. */
   #free = 0;
@@ -36,7 +37,7 @@ export class ImpairedDatagrams {
   }
 
   /** What leaves, and when, now that this one is sent. */
-  send(bytes: Uint8Array, now: number): Departure[] {
+  send(bytes: Uint8Array, now: number, where: Where): Departure<Where>[] {
     const { drop, dup, reorder, corrupt, delay, jitter } = this.#how;
     const random = this.#random;
     const [dropped, doubled, held, damaged, shift] = [
@@ -49,37 +50,37 @@ export class ImpairedDatagrams {
     if (dropped) return [];
     const sent = damaged < corrupt ? flipped(bytes, damaged / corrupt) : bytes;
     if (held && this.#held === undefined) {
-      this.#held = { bytes: sent.slice(), until: now + delay + HELD_MS };
+      this.#held = { bytes: new Uint8Array(sent), where, until: now + delay + HELD_MS };
       return [];
     }
     const at = Math.max(now + delay + jitter * (2 * shift - 1), now, this.#last);
-    const departures = [this.#leave(sent, at)];
-    if (doubled) departures.push(this.#leave(sent, at));
-    if (this.#held !== undefined) departures.push(this.#leave(this.#held.bytes, at));
+    const departures = [this.#leave(sent, where, at)];
+    if (doubled) departures.push(this.#leave(sent, where, at));
+    if (this.#held !== undefined) departures.push(this.#leave(this.#held.bytes, this.#held.where, at));
     this.#held = undefined;
     return departures;
   }
 
   /** The one that was held, when nothing has overtaken it in time. */
-  late(now: number): Departure[] {
+  late(now: number): Departure<Where>[] {
     const held = this.#held;
     if (held === undefined || held.until > now) return [];
     this.#held = undefined;
-    return [this.#leave(held.bytes, now)];
+    return [this.#leave(held.bytes, held.where, now)];
   }
 
-  #leave(bytes: Uint8Array, at: number): Departure {
+  #leave(bytes: Uint8Array, where: Where, at: number): Departure<Where> {
     const { rate } = this.#how;
     const leaves = Math.max(at, this.#free);
     if (rate > 0) this.#free = leaves + (bytes.length * 8 * 1000) / rate;
     this.#last = leaves;
-    return { at: leaves, bytes };
+    return { at: leaves, bytes, where };
   }
 }
 
 /** The same with one bit turned round; `where` from 0 to 1 says which. */
 function flipped(bytes: Uint8Array, where: number): Uint8Array {
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes);
   const bit = Math.floor(where * copy.length * 8);
   const at = Math.min(bit >> 3, copy.length - 1);
   if (at >= 0) copy[at] = (copy[at] ?? 0) ^ (1 << (bit & 7));

@@ -16,9 +16,17 @@ export interface Impairment {
   readonly coalesce: number;
   readonly reset: number;
   readonly stall: number;
+  /** Which datagrams of a run: those that the server gets, its answers, or both. */
+  readonly way: Way;
 }
 
+/** What a line carries: one kind of plain peers, or all that a server of ours sends back. */
+export type Carries = "datagrams" | "stream" | "session";
+
+export type Way = "up" | "down" | "both";
+
 type Key = keyof Impairment;
+type Values = { -readonly [key in Key]?: Impairment[key] };
 
 const NONE: Impairment = {
   drop: 0,
@@ -32,14 +40,19 @@ const NONE: Impairment = {
   coalesce: 0,
   reset: 0,
   stall: 0,
+  way: "down",
 };
 
 const BOTH: readonly Key[] = ["delay", "jitter", "rate"];
 const DATAGRAMS: readonly Key[] = [...BOTH, "drop", "dup", "reorder", "corrupt"];
 const STREAMS: readonly Key[] = [...BOTH, "split", "coalesce", "reset", "stall"];
-const KEYS: ReadonlySet<string> = new Set([...DATAGRAMS, ...STREAMS]);
+/** A session has no writes of its own to cut: they are those of TLS. */
+const SESSION: readonly Key[] = [...DATAGRAMS, "way", ...STREAMS.filter((key) => key !== "split")];
+const KEYS: ReadonlySet<string> = new Set([...SESSION, ...STREAMS]);
 
-const READERS: Record<Key, (text: string) => number> = {
+const FITS: Record<Carries, readonly Key[]> = { datagrams: DATAGRAMS, stream: STREAMS, session: SESSION };
+
+const READERS: { readonly [key in Key]: (text: string) => Impairment[key] } = {
   drop: share,
   dup: share,
   reorder: share,
@@ -51,27 +64,42 @@ const READERS: Record<Key, (text: string) => number> = {
   stall: parseDuration,
   rate: bitRate,
   split: count,
+  way,
 };
 
 /**
  * `drop=1% delay=20ms` and so on, by blanks or commas. `kind` is what the line carries.
  * @throws SockError `usage` for what is unknown, said twice, or not for this kind
  */
-export function parseImpairment(text: string, kind: "datagrams" | "stream"): Impairment {
-  const fits = kind === "datagrams" ? DATAGRAMS : STREAMS;
-  const values: Partial<Record<Key, number>> = {};
+export function parseImpairment(text: string, kind: Carries): Impairment {
+  const fits = FITS[kind];
+  const values: Values = {};
   for (const word of text.split(/[\s,]+/).filter((part) => part !== "")) {
     const equals = word.indexOf("=");
     const name = equals < 0 ? word : word.slice(0, equals);
     if (!isKey(name)) throw unknown(name);
     if (!fits.includes(name)) {
-      const carries = kind === "datagrams" ? "TCP and unix sockets" : "UDP";
-      throw new SockError("usage", `--impair: ${name} is for ${carries} only`, `here: ${fits.join(" ")}`);
+      throw new SockError(
+        "usage",
+        `--impair: ${name} is for ${homeOf(name)} only`,
+        `here: ${fits.join(" ")}`,
+      );
     }
     if (values[name] !== undefined) throw new SockError("usage", `--impair: ${name} is there twice`);
-    values[name] = read(name, equals < 0 ? "" : word.slice(equals + 1));
+    take(values, name, equals < 0 ? "" : word.slice(equals + 1));
   }
   return { ...NONE, ...values };
+}
+
+/** Where none is stated: any of 32 bits. */
+export function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 32);
+}
+
+function homeOf(name: Key): string {
+  if (!SESSION.includes(name)) return "plain peers over TCP and unix sockets";
+  if (name === "way") return "sock serve";
+  return DATAGRAMS.includes(name) ? "UDP" : "TCP and unix sockets";
 }
 
 function isKey(name: string): name is Key {
@@ -84,9 +112,10 @@ function unknown(name: string): SockError {
   return new SockError("usage", `--impair: ${JSON.stringify(name.slice(0, 40))} is not known`, hint);
 }
 
-function read(name: Key, text: string): number {
+function take<K extends Key>(values: Pick<Values, K>, name: K, text: string): void {
   try {
-    return READERS[name](text);
+    const read: (text: string) => Impairment[K] = READERS[name];
+    values[name] = read(text);
   } catch (thrown) {
     if (!(thrown instanceof SockError)) throw thrown;
     throw new SockError("usage", `--impair ${name}=${text.slice(0, 40)}: ${thrown.message}`, thrown.hint);
@@ -112,4 +141,9 @@ function count(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0;
   if (Number.isSafeInteger(value) && value > 0) return value;
   throw new SockError("usage", "not a number of bytes", "write split=2");
+}
+
+function way(text: string): Way {
+  if (text === "up" || text === "down" || text === "both") return text;
+  throw new SockError("usage", "no such way", "way=up, way=down or way=both");
 }

@@ -4,7 +4,7 @@
  *     both     text, UTF-8, no end
  *     client   q   leaves
  */
-import { asLine, type ChatDialect } from "./dialect.ts";
+import { type ChatDialect, refusalLine } from "./dialect.ts";
 
 /** What a peer says to leave. */
 export const LEAVE = "q";
@@ -32,5 +32,5 @@ export const chat: ChatDialect = {
       host.report(peer, "chat", bytes, "left");
     }
   },
-  refusal: asLine,
+  refusal: refusalLine,
 };

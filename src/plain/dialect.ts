@@ -30,8 +30,8 @@ interface Common {
   readonly drawn: readonly string[];
   /** Answers one client until it leaves. Throws what ends the connection. */
   answer(peer: Peer, host: PlainHost): Promise<void>;
-  /** Words for a client that gets nothing else, as this dialect would say them. */
-  refusal(text: string): Uint8Array;
+  /** Words for a client that gets nothing else, as this dialect would say them: each piece alone in its segment. */
+  refusal(text: string): readonly Uint8Array[];
 }
 
 /** Bytes for bytes. */
@@ -80,4 +80,8 @@ export type Dialect = EchoDialect | CommandDialect | FileDialect | ChatDialect;
 /** Text as it is, where a dialect has no form for it. */
 export function asLine(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\r\n`);
+}
+
+export function refusalLine(text: string): readonly Uint8Array[] {
+  return [asLine(text)];
 }

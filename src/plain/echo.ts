@@ -4,7 +4,7 @@
  *     client   any bytes
  *     server   the same bytes, in the same order; a datagram for each datagram
  */
-import { asLine, type EchoDialect, type PlainHost } from "./dialect.ts";
+import { type EchoDialect, type PlainHost, refusalLine } from "./dialect.ts";
 import type { Peer } from "./peer.ts";
 
 export const echo: EchoDialect = {
@@ -12,7 +12,7 @@ export const echo: EchoDialect = {
   name: "echo",
   drawn: ["client   bytes", "server   the same bytes"],
   answer: (peer, host) => answerChanged(peer, (bytes) => bytes, host),
-  refusal: asLine,
+  refusal: refusalLine,
   reply: (bytes) => bytes,
   expected: (sent) => sent,
 };

@@ -34,7 +34,7 @@ export const execHeader: CommandDialect = {
     }),
   refusal: (text) => {
     const bytes = new TextEncoder().encode(`${text}\n`);
-    return Buffer.concat([headerOf([bytes]), bytes]);
+    return [Buffer.concat([headerOf([bytes]), bytes])];
   },
   ask: (peer, command, options) => ask(peer, command, options),
 };

@@ -28,7 +28,7 @@ export const execLength: CommandDialect = {
     }),
   refusal: (text) => {
     const bytes = new TextEncoder().encode(`${text}\n`);
-    return Buffer.concat([encodeInt32(bytes.length), bytes]);
+    return [Buffer.concat([encodeInt32(bytes.length), bytes])];
   },
   async *ask(peer, command) {
     await peer.write(command);

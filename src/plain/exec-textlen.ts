@@ -30,7 +30,10 @@ export const execTextlen: CommandDialect = {
       await writeAll(peer, stdout);
       return bytes;
     }),
-  refusal: (text) => new TextEncoder().encode(`${new TextEncoder().encode(text).length}${text}`),
+  refusal: (text) => {
+    const bytes = new TextEncoder().encode(`${text}\n`);
+    return [new TextEncoder().encode(String(bytes.length)), bytes];
+  },
   async *ask(peer, command) {
     await peer.write(command);
     const answer = new TextLength();

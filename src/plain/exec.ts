@@ -6,7 +6,7 @@
  */
 import { ANSWER_BEGIN_MS } from "./limits.ts";
 import { answerCommands, lengthOf, writeAll } from "./command.ts";
-import { asLine, type CommandDialect } from "./dialect.ts";
+import { type CommandDialect, refusalLine } from "./dialect.ts";
 import { QUIET } from "./peer.ts";
 
 export const exec: CommandDialect = {
@@ -19,7 +19,7 @@ export const exec: CommandDialect = {
       await writeAll(peer, pieces);
       return lengthOf(pieces);
     }),
-  refusal: asLine,
+  refusal: refusalLine,
   async *ask(peer, command, options) {
     const { pauseMs } = options;
     await peer.write(command);

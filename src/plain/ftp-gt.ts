@@ -47,7 +47,7 @@ export const ftpGt: FileDialect = {
       else await give(peer, host, request);
     }
   },
-  refusal: () => NO,
+  refusal: () => [NO],
   async put(peer, name, length, send) {
     await peer.write(Buffer.concat([encoder.encode("put>"), name, encoder.encode(`>${length}`)]));
     await expectWord(peer, "ok", "policy", "the peer takes no such file");

@@ -4,7 +4,7 @@
  *     client   nothing
  *     server   "Thank you for connecting" CR LF, and closes
  */
-import { asLine, type EchoDialect } from "./dialect.ts";
+import { type EchoDialect, refusalLine } from "./dialect.ts";
 
 export const GREETING = "Thank you for connecting\r\n";
 
@@ -17,7 +17,7 @@ export const greet: EchoDialect = {
     await peer.write(bytes);
     host.report(peer, "greet", bytes.length, "done");
   },
-  refusal: asLine,
+  refusal: refusalLine,
   reply: undefined,
   expected: undefined,
 };

@@ -9,6 +9,8 @@ export const PLAIN_UNSENT = 1024 * 1024;
 export const REQUEST_PAUSE_MS = 50;
 /** Between a length that has to come alone and what it counts, ms. */
 export const ALONE_MS = 40;
+/** How long one that is turned away may take to ask, where it would not understand an answer before, ms. */
+export const REFUSAL_WAIT_MS = 2000;
 /** Longest request, bytes. */
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** Most output of one command that is held to be counted, bytes. */
@@ -22,6 +24,8 @@ export const MAX_PLAIN_WAITING = 512;
 export const ANSWER_PAUSE_MS = 200;
 /** Longest wait for an answer to begin where silence can be an answer too, ms. */
 export const ANSWER_BEGIN_MS = 3000;
+/** Longest silence of a peer that has answered before, in a measurement, ms. */
+export const ANSWER_STALL_MS = 30_000;
 /** Longest wait for a peer to close after the last byte of a file, ms. */
 export const PLAIN_CLOSE_MS = 10_000;
 /** Flows of datagrams whose impairment is remembered. */

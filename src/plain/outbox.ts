@@ -112,7 +112,8 @@ export class Outbox {
     const pause = at - performance.now();
     if (pause <= 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pause);
+      // a timer drops the fraction, and would be early
+      const timer = setTimeout(resolve, Math.ceil(pause));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

@@ -21,7 +21,7 @@ export const postPipe: FileDialect = {
   async answer(peer, host) {
     for (let more = true; more;) more = await takeOne(peer, host);
   },
-  refusal: () => new Uint8Array(0),
+  refusal: () => [],
   async put(peer, name, length, send) {
     await peer.write(Buffer.concat([Buffer.from("post|"), name, Buffer.from(`|${length}`)]));
     // data that begins with a digit must not stick to the size

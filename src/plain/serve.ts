@@ -7,6 +7,7 @@ import { formatPlain, isLocal, type PlainAddress } from "./address.ts";
 import { serveDatagrams } from "./datagrams.ts";
 import type { Dialect, PlainHost } from "./dialect.ts";
 import type { Peer } from "./peer.ts";
+import { ALONE_MS, REFUSAL_WAIT_MS } from "./limits.ts";
 import { Places, type WhenFull } from "./places.ts";
 import { listenForPeers } from "./socket.ts";
 import type { Trace } from "./trace.ts";
@@ -73,8 +74,8 @@ async function answer(peer: Peer, places: Places, options: ServeOptions): Promis
   const placed = await places.take((leave) => peer.whenGone(leave));
   if (!placed) {
     options.refused(peer.name, `over --max-clients ${maxClients}`);
-    const words = dialect.refusal(`busy: at most ${maxClients} clients at the same time, try again later`);
-    await peer.write(words).catch(() => undefined);
+    const clients = maxClients === 1 ? "1 client" : `${maxClients} clients`;
+    await refuse(peer, dialect, `busy: at most ${clients} at the same time, try again later`, true);
     await peer.finish();
     return;
   }
@@ -84,10 +85,25 @@ async function answer(peer: Peer, places: Places, options: ServeOptions): Promis
     const { code, message } = asSockError(thrown);
     // one that has vanished is nothing to tell
     if (code !== "lost") options.refused(peer.name, message);
-    if (code === "too-large") await peer.write(dialect.refusal(message)).catch(() => undefined);
+    if (code === "too-large") await refuse(peer, dialect, message);
   } finally {
     await peer.finish();
     places.give();
+  }
+}
+
+/** `isEarly`: the client may not listen yet, and find the pieces stuck together. */
+async function refuse(peer: Peer, dialect: Dialect, text: string, isEarly = false): Promise<void> {
+  const pieces = dialect.refusal(text);
+  try {
+    if (isEarly && pieces.length > 1) await peer.readWithin(REFUSAL_WAIT_MS);
+    for (const [at, piece] of pieces.entries()) {
+      if (at > 0) await Bun.sleep(ALONE_MS);
+      await peer.write(piece);
+      await peer.flush();
+    }
+  } catch {
+    // it is gone already
   }
 }
 

@@ -7,7 +7,7 @@
  * The second byte of a GBK character may be an ASCII letter: raised too, as the naive server does it on bytes.
  */
 import { answerChanged } from "./echo.ts";
-import { asLine, type EchoDialect } from "./dialect.ts";
+import { type EchoDialect, refusalLine } from "./dialect.ts";
 
 const A = 0x61;
 const Z = 0x7a;
@@ -22,7 +22,7 @@ export const upper: EchoDialect = {
   name: "upper",
   drawn: ["client   bytes", "server   the same, a-z raised to A-Z"],
   answer: (peer, host) => answerChanged(peer, raised, host),
-  refusal: asLine,
+  refusal: refusalLine,
   reply: raised,
   expected: raised,
 };

@@ -17,6 +17,7 @@ import {
   optional,
   type Readers,
   str,
+  wirePath,
   wrong,
 } from "./fields.ts";
 import type { Header } from "./json.ts";
@@ -38,6 +39,8 @@ export type Exec = {
   readonly bytes: number;
   readonly with?: ShellName;
   readonly cwd: string | null;
+  /** A path as `ls` has it: a served folder that `cwd` is relative to, in the place of the home. */
+  readonly folder?: string;
   readonly env: Readonly<Record<string, string>>;
   /** Whether `in` frames follow; without, its stdin is empty. */
   readonly stdin: boolean;
@@ -101,6 +104,7 @@ export const execRequestReaders: Readers<ExecRequest> = {
       (name) => ({ with: name }),
     ),
     cwd: nullable(h, "cwd", (f, key) => str(f, key, MAX_PATH_BYTES)),
+    ...optional(h, "folder", wirePath, (folder) => ({ folder })),
     env: environment(object(h, "env")),
     stdin: bool(h, "stdin"),
     detach: bool(h, "detach"),

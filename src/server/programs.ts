@@ -5,6 +5,7 @@ import { isAbsolute, resolve } from "node:path";
 import { SockError } from "../errors.ts";
 import { baseEnvironment } from "../os/environment.ts";
 import type { Exec, ShellName } from "../protocol/exec-messages.ts";
+import { locate } from "./locate.ts";
 import { sameCommand } from "./rights.ts";
 import type { Session } from "./session.ts";
 
@@ -30,10 +31,23 @@ const CMD_BUILTINS: ReadonlySet<string> = new Set(
 /** Throws `capability`, `policy`, `not-found`. */
 export function programOf(session: Session, request: Exec, words: readonly string[]): Program {
   if (!session.allows("shell")) return listedProgram(session, request, words);
-  const { cwd, env } = request;
+  const { cwd, folder, env } = request;
   const own = { ...baseEnvironment(), ...clientEnvironment(env) };
+  const base = folder === undefined ? undefined : servedFolder(session, folder);
   const argv = request.with === undefined ? words : shellLine(request.with, words);
-  return { argv, cwd: folderOf(cwd, own), env: own };
+  return { argv, cwd: folderOf(cwd, own, base), env: own };
+}
+
+/** Where a served folder is on this machine; undefined for the top of several, which is none. Throws as `ls` does. */
+function servedFolder({ context, grant }: Session, path: string): string | undefined {
+  if (path === "" && context.shares.namesFor(grant) !== undefined) return undefined;
+  const { root, segments } = locate(context.shares, grant, path);
+  const folder = root.openFolder(segments, { create: false });
+  try {
+    return folder.realPath();
+  } finally {
+    folder.close();
+  }
 }
 
 /** The variables that a client may set. Throws `policy` for those by which other programs would run. */
@@ -43,17 +57,21 @@ export function clientEnvironment(env: Readonly<Record<string, string>>): Readon
   throw new SockError("policy", `${refused} is never set for a client`);
 }
 
-/** Where a program runs: from the home of the user who serves. */
-export function folderOf(cwd: string | null, env: Readonly<Record<string, string>>): string {
-  const home = env["HOME"] ?? env["USERPROFILE"] ?? homedir();
-  return cwd === null ? home : resolve(home, cwd);
+/** Where a program runs: from the home of the user who serves, or from `base`. */
+export function folderOf(
+  cwd: string | null,
+  env: Readonly<Record<string, string>>,
+  base = env["HOME"] ?? env["USERPROFILE"] ?? homedir(),
+): string {
+  return cwd === null ? base : resolve(base, cwd);
 }
 
 /** A key with `exec` alone: exactly one of the commands of its list, nothing else about it is the client's to say. */
-function listedProgram(session: Session, { with: shell, cwd, env }: Exec, words: readonly string[]): Program {
+function listedProgram(session: Session, request: Exec, words: readonly string[]): Program {
+  const { with: shell, cwd, folder, env } = request;
   session.require("exec");
   const { grant, context } = session;
-  if (shell !== undefined || cwd !== null || Object.keys(env).length > 0) {
+  if (shell !== undefined || cwd !== null || folder !== undefined || Object.keys(env).length > 0) {
     throw new SockError("policy", `the key ${grant.name} may run its commands as they are, and nothing else`);
   }
   const listed = grant.exec.some((argv) => sameCommand(argv, words));

@@ -10,6 +10,7 @@ import type { Connection } from "../transport/connection.ts";
 import type { Claims } from "./claims.ts";
 import type { Report } from "./events.ts";
 import type { Grant, Grants } from "./grants.ts";
+import type { DelayedEchoes, ImpairedEchoes } from "./impaired-echoes.ts";
 import type { Rails } from "./rails.ts";
 import type { Room } from "./room.ts";
 import type { Shares } from "./shares.ts";
@@ -32,6 +33,8 @@ export interface ServerContext {
   /** What runs in a terminal; undefined for the login shell of the user who serves. */
   readonly loginShell: string | undefined;
   readonly udp: UdpRuns;
+  /** `--impair`; undefined: echoes go back at once. */
+  readonly impairedEchoes: ImpairedEchoes | undefined;
 }
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
@@ -54,6 +57,7 @@ export class Session {
   /** Whether a request is being answered. */
   busy = false;
   #draining = false;
+  #delayed: DelayedEchoes | undefined;
   readonly #since = performance.now();
   #echoes = 0;
   #echoBytes = 0;
@@ -66,6 +70,12 @@ export class Session {
 
   get address(): string {
     return this.channel.connection.address;
+  }
+
+  /** Those that wait for their time; undefined where none has to. */
+  get echoes(): DelayedEchoes | undefined {
+    this.#delayed ??= this.context.impairedEchoes?.over(this.channel);
+    return this.#delayed;
   }
 
   /** Reads the client's `hello`, takes the use that it costs, answers. Throws what refuses it. */
@@ -106,6 +116,8 @@ export class Session {
     for (;;) {
       const frame = await this.channel.next();
       const message = parseClientMessage(frame.header);
+      // answers keep the order of what was asked
+      if (message.type !== "echo") await this.#delayed?.flush();
       if (message.type === "bye") break;
       this.busy = true;
       try {

@@ -22,6 +22,8 @@ import { Room } from "./room.ts";
 import { sweepShares } from "./sweep.ts";
 import { Terminals } from "./terminals.ts";
 import { removeStaleSockets } from "../files/unix-socket.ts";
+import { ImpairedEchoes } from "./impaired-echoes.ts";
+import type { ServerImpairment } from "./impaired-runs.ts";
 import { UdpRuns } from "./udp-runs.ts";
 
 export interface StartOptions {
@@ -37,6 +39,8 @@ export interface StartOptions {
   /** How long a terminal waits for its client, ms. */
   readonly lingerMs?: number | undefined;
   readonly loginShell?: string | undefined;
+  /** What the echo and datagrams are made worse by. */
+  readonly impair?: ServerImpairment | undefined;
 }
 
 export interface ServedFolder {
@@ -107,7 +111,8 @@ export async function startServer(options: StartOptions): Promise<Started> {
       terminals,
       room: new Room(),
       loginShell: options.loginShell,
-      udp: new UdpRuns(),
+      udp: new UdpRuns(options.impair),
+      impairedEchoes: options.impair && new ImpairedEchoes(options.impair),
     },
     addresses: wanted.length > 0 ? wanted : DEFAULT_LISTEN,
     optional: wanted.length > 0 ? [] : DEFAULT_OPTIONAL,

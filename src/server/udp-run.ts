@@ -89,7 +89,7 @@ export class UdpRun {
       reordered: arrivals?.reordered ?? 0,
       extent: arrivals?.extent ?? 0,
       moved: this.#moved,
-      unsent: this.#unsent,
+      unsent: this.#unsent + (this.socket.unsent ?? 0),
       drops: drops === null || this.#dropsBefore === null ? null : drops - this.#dropsBefore,
       peer: arrivals === undefined ? null : shown(this.#address, this.#port),
       other: this.#other,

@@ -11,6 +11,7 @@ import {
 } from "../protocol/constants.ts";
 import { COOKIE_AT, COOKIE_END, datagramType, PROBE } from "../protocol/datagram.ts";
 import type { Udp } from "../protocol/udp-messages.ts";
+import { ImpairedRuns, type ServerImpairment } from "./impaired-runs.ts";
 import { Rehearsal } from "./udp-rehearsal.ts";
 import { UdpRun } from "./udp-run.ts";
 import { UdpSockets } from "./udp-sockets.ts";
@@ -37,13 +38,20 @@ interface Usage {
 
 /** All runs of a server, found by the cookie of a datagram. What has no valid cookie is dropped in silence. */
 export class UdpRuns {
-  readonly #runs = new Map<string, UdpRun>();
+  readonly #runs = new Map<string, Pick<UdpRun, "probe">>();
   readonly #sockets = new UdpSockets((_socket, bytes, port, address) => this.receive(bytes, port, address));
   readonly #usage = new Map<string, Usage>();
   #rehearsal: Rehearsal | undefined;
   readonly #all: Usage = { runs: 0, rate: 0 };
   #probedAt = 0;
   #polling: "no" | "yes" | "impossible" = "no";
+  readonly #impaired: ImpairedRuns | undefined;
+
+  constructor(impair?: ServerImpairment) {
+    this.#impaired = impair && new ImpairedRuns(impair);
+    // what is late on purpose leaves by timers of the event loop
+    if (impair !== undefined) this.#polling = "impossible";
+  }
 
   get size(): number {
     return this.#runs.size;
@@ -68,10 +76,11 @@ export class UdpRuns {
     const socket = await this.#sockets.at(client.localAddress, client.localPort);
     const key = randomBytes(DATAGRAM_KEY_BYTES);
     const cookie = randomBytes(COOKIE_BYTES);
+    const network = this.#impaired?.network(socket);
     const run = new UdpRun({
       asked,
       key,
-      socket,
+      socket: network ?? socket,
       mayComeFrom: (address, port) =>
         !ECHOING_PORTS.has(port) &&
         !this.#sockets.has(address, port) &&
@@ -80,12 +89,14 @@ export class UdpRuns {
     });
     this.#admit(client.address, run.rate);
     const name = cookie.toString("latin1");
-    this.#runs.set(name, run);
+    network?.to(run);
+    this.#runs.set(name, network ?? run);
     let over = false;
     const end = (): void => {
       if (over) return;
       over = true;
       this.#runs.delete(name);
+      network?.stop();
       this.#use(client.address, -1, -run.rate);
     };
     return { run, cookie, key, end };

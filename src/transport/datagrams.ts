@@ -26,6 +26,8 @@ export interface Outlet {
   drops(): number | null;
   /** Takes what comes past the event loop until `due` says that it is over; undefined where that can't be done. */
   poll?(options: PollOptions): Promise<void> | undefined;
+  /** Datagrams that were taken, and could not be sent later. */
+  readonly unsent?: number;
 }
 
 /** A bound UDP socket that survives what peers and networks do to it. */

@@ -20,7 +20,10 @@ async function complete(line: string): Promise<[string[], string]> {
       asked.push(folder);
       return there[folder] ?? [];
     },
-    local: () => [{ name: "home.txt", isFolder: false }],
+    local: () => [
+      { name: "home.txt", isFolder: false },
+      { name: "mine", isFolder: true },
+    ],
   });
 }
 
@@ -38,7 +41,8 @@ describe("completion", () => {
     ["cat b", [], "b"],
     ["cat .", [".hidden "], "."],
     ["put h", ["home.txt "], "h"],
-    ["put home.txt ", ["data.txt ", "docs/", "home.txt ", "my\\ file "], ""],
+    ["put home.txt ", ["data.txt ", "docs/", "home.txt ", "mine/", "my\\ file "], ""],
+    ["lcd ", ["mine/"], ""],
     ["put home.txt :d", [":data.txt ", ":docs/"], ":d"],
     ["get data.txt h", ["home.txt "], "h"],
     ["get -", [], "-"],

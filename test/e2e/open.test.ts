@@ -57,7 +57,7 @@ describe("a script", () => {
     await using ends = await pair();
     const ran = await ends.run("open", "-c", "gte a");
     expect(ran.stderr).toBe(
-      'sock: unknown command "gte"\nsock: hint: did you mean get? there are help ls cd pwd get put cat run exit\n',
+      'sock: unknown command "gte"\nsock: hint: did you mean get? there are help ls cd pwd lcd lpwd get put cat run exit\n',
     );
     expect(ran.status).toBe(2);
     const flag = await ends.run("open", "-c", "ls --lnog");
@@ -257,7 +257,7 @@ describe.skipIf(!HAS_TMUX)("a person", () => {
     await here.shows("new, verified");
     await here.enter("nonsense");
     await here.shows('unknown command "nonsense"');
-    await here.shows("there are help ls cd pwd get put cat run exit");
+    await here.shows("there are help ls cd pwd lcd lpwd get put cat run exit");
     await here.key("Up", "Up", "Enter");
     await here.shows("is there already");
     // one connection, completion and all

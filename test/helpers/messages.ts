@@ -98,6 +98,7 @@ export const clientSamples: readonly ClientMessage[] = [
     detach: false,
     max_output: 10,
   },
+  { type: "exec", bytes: 5, cwd: "x", folder: "a/b", env: {}, stdin: false, detach: false, max_output: null },
   { type: "exec", bytes: 5, cwd: null, env: {}, stdin: false, detach: true, max_output: null },
   { type: "words", size: 5 },
   { type: "in", size: 0 },

@@ -7,7 +7,7 @@ import { randomFrom } from "../../src/measure/random.ts";
 
 const COUNT = 10_000;
 
-function datagrams(spec: string, seed = 7): ImpairedDatagrams {
+function datagrams(spec: string, seed = 7): ImpairedDatagrams<undefined> {
   return new ImpairedDatagrams(parseImpairment(spec, "datagrams"), seed);
 }
 
@@ -22,11 +22,11 @@ interface Arrived {
 }
 
 /** Sends COUNT numbered datagrams, 1 ms apart, and gives them as they arrive. */
-function arrivals(flow: ImpairedDatagrams): Arrived[] {
+function arrivals(flow: ImpairedDatagrams<undefined>): Arrived[] {
   const out: { at: number; bytes: Uint8Array }[] = [];
   for (let n = 0; n < COUNT; n++) {
     out.push(...flow.late(n));
-    out.push(...flow.send(numbered(n), n));
+    out.push(...flow.send(numbered(n), n, undefined));
   }
   out.push(...flow.late(COUNT + 10 * HELD_MS));
   return out.map(({ at, bytes }) => ({ at, number: new DataView(bytes.buffer).getUint32(0, true) }));
@@ -82,29 +82,39 @@ describe("datagrams", () => {
     const flow = datagrams("corrupt=10%");
     let damaged = 0;
     for (let n = 0; n < COUNT; n++) {
-      const [{ bytes } = { bytes: new Uint8Array(0) }] = flow.send(new Uint8Array(64), n);
+      const [{ bytes } = { bytes: new Uint8Array(0) }] = flow.send(new Uint8Array(64), n, undefined);
       const bits = bytes.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
       expect(bits).toBeLessThanOrEqual(1);
       damaged += bits;
     }
     expect(Math.abs(damaged - COUNT * 0.1)).toBeLessThan(bound(0.1));
-    expect(datagrams("corrupt=100%").send(new Uint8Array(0), 0)).toEqual([
-      { at: 0, bytes: new Uint8Array(0) },
+    expect(datagrams("corrupt=100%").send(new Uint8Array(0), 0, undefined)).toEqual([
+      { at: 0, bytes: new Uint8Array(0), where: undefined },
     ]);
+  });
+
+  test("what was sent, or is held, is the sender's no more: a Buffer's slice is no copy", () => {
+    const bytes = Buffer.alloc(64);
+    datagrams("corrupt=100%").send(bytes, 0, undefined);
+    expect(bytes).toEqual(Buffer.alloc(64));
+    const flow = datagrams("reorder=100%");
+    flow.send(bytes, 0, undefined);
+    bytes.fill(1);
+    expect(flow.late(HELD_MS)[0]?.bytes).toEqual(new Uint8Array(64));
   });
 
   test("rate: a datagram leaves when those before it have left", () => {
     const flow = datagrams("rate=80kbit"); // 10 bytes a ms
-    const times = Array.from({ length: 5 }, () => flow.send(new Uint8Array(100), 0)[0]?.at);
+    const times = Array.from({ length: 5 }, () => flow.send(new Uint8Array(100), 0, undefined)[0]?.at);
     expect(times).toEqual([0, 10, 20, 30, 40]);
   });
 
   test("one that is held leaves by itself where none follows", () => {
     const flow = datagrams("reorder=100%");
-    expect(flow.send(numbered(1), 0)).toEqual([]);
+    expect(flow.send(numbered(1), 0, undefined)).toEqual([]);
     expect(flow.due).toBe(HELD_MS);
     expect(flow.late(HELD_MS - 1)).toEqual([]);
-    expect(flow.late(HELD_MS)).toEqual([{ at: HELD_MS, bytes: numbered(1) }]);
+    expect(flow.late(HELD_MS)).toEqual([{ at: HELD_MS, bytes: numbered(1), where: undefined }]);
     expect(flow.due).toBeUndefined();
   });
 });
@@ -161,6 +171,11 @@ describe("as people write it", () => {
       reset: 0.01,
       stall: 5000,
     });
+    expect(parseImpairment("drop=1% way=both stall=5s", "session")).toMatchObject({
+      drop: 0.01,
+      way: "both",
+      stall: 5000,
+    });
   });
 
   test.each([
@@ -176,6 +191,9 @@ describe("as people write it", () => {
     ["rate=0mbit", "stream"],
     ["delay=20", "stream"],
     ["dorp=1%", "datagrams"],
+    ["split=2", "session"],
+    ["way=over", "session"],
+    ["way=up", "datagrams"],
   ] as const)("%s is refused for %s", (spec, kind) => {
     expect(() => parseImpairment(spec, kind)).toThrow(
       expect.objectContaining({ code: "usage" }) as SockError,

@@ -59,7 +59,7 @@ const OPTIONAL: { readonly [type: string]: readonly string[] } = {
   entry: ["source", "again", "resume"],
   ls: ["recursive", "self"],
   item: ["error", "target", "target64"],
-  exec: ["with"],
+  exec: ["with", "folder"],
   attach: ["id", "at"],
 };
 

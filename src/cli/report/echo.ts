@@ -1,10 +1,10 @@
 /** The report of round trips over TCP. */
-import type { Measured } from "../../client/measure.ts";
 import type { SockError } from "../../errors.ts";
 import { percent, summaryUs } from "../../measure/summary.ts";
 import type { Timeline } from "../../measure/timeline.ts";
 import type { Threshold } from "../../measure/verdict.ts";
 import { formatBytes, formatDuration } from "../../text/units.ts";
+import type { EchoFigures } from "../echo-measure.ts";
 import { keptTile, spreadOfPage, timesTable, timeTiles } from "./figures.ts";
 import { renderPage } from "./page.ts";
 import { whole } from "./tables.ts";
@@ -12,7 +12,7 @@ import { verdictOfRun } from "./verdict.ts";
 
 export interface EchoReport {
   readonly name: string;
-  readonly measured: Measured;
+  readonly measured: EchoFigures;
   readonly perSecond: number;
   readonly limits: readonly Threshold[];
   readonly problem: SockError | undefined;
@@ -35,7 +35,9 @@ export function echoPage({ name, measured, perSecond, limits, problem, run, time
   return renderPage({
     verb: "sock echo",
     name,
-    facts: [measured.address, `${whole(run.count)} × ${formatBytes(run.size)} over ${over}${pace}`],
+    facts: [measured.address, `${whole(run.count)} × ${formatBytes(run.size)} over ${over}${pace}`].filter(
+      Boolean,
+    ),
     started: measured.started,
     verdict: verdictOfRun({ limits, problem, complete, sent, count: run.count, unit: "frame", kept }),
     tiles: [
