@@ -1,5 +1,6 @@
 import { type Connections, withSession } from "../client/connections.ts";
 import { existsSync } from "node:fs";
+import { AtomicDestination } from "../client/atomic-destination.ts";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
 import { get } from "../client/get.ts";
@@ -83,16 +84,18 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
     await toStdout(context, connections, only, { digest: algorithm, compress, write });
     return;
   }
-  const dry = given["dry-run"];
+  const { atomic, "dry-run": dry, "on-exists": onExists = "replace" } = given;
   const isLeftOut = await excluderOf(given.exclude);
+  if (atomic && (remotes.length !== 1 || onExists !== "replace")) throw notAtomic();
   const wanted = await expanded(connections, remotes, isLeftOut);
   refuseTwice(wanted);
   const single = wanted.length === 1;
   const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
   const receipt = receiptOf(given);
-  const tally = new Tally(context, { algorithm, single, dry, receipt });
+  const tally = new Tally(context, { algorithm, single, dry, receipt, atomic });
   const progress = new TransferProgress(context.ui, null);
   const several = !single || wanted.some(({ matched }) => matched);
+  await using whole = atomic ? wholeOf(wanted, { dest, several, dry }) : undefined;
   using places = new Destinations(dest, several, dry);
   const pool = new BlockPool();
   const hosts: string[] = [];
@@ -101,7 +104,7 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
     for (const group of grouped(wanted)) {
       const { host } = group;
       if (!hosts.includes(host.name)) hosts.push(host.name);
-      const { "on-exists": onExists = "replace", verify, sync } = given;
+      const { verify, sync } = given;
       let current: string | Uint8Array = "";
       await get(
         () => connections.open(host),
@@ -128,11 +131,14 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
           },
           keeps: connections.keeps,
           isLeftOut,
-          fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
+          fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && (whole ?? places).fresh,
           place: (source, kind) => {
             current = group.paths[source] ?? "";
             if (kind === "folder") tally.manyFiles();
-            return places.place(lastName(current), kind, shownPath(current));
+            const asked = shownPath(current);
+            return whole === undefined
+              ? places.place(lastName(current), kind, asked)
+              : whole.place(kind, asked);
           },
           onFailed: (source, error) => {
             const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
@@ -147,8 +153,15 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
         },
       );
     }
+    if (whole !== undefined) {
+      tally.check();
+      if (context.signal.aborted) throw context.signal.reason;
+      await whole.publish();
+    }
     ended = true;
   } catch (thrown) {
+    // what has failed says more than that therefore nothing was changed
+    if (atomic) tally.check();
     throw progress.stopped(thrown, context.signal, tally.seen, GOES_ON);
   } finally {
     progress.done();
@@ -160,13 +173,37 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
 
 export { args as GET_ARGS };
 
+function notAtomic(): SockError {
+  return new SockError(
+    "usage",
+    "--atomic is for one folder that takes the place of another",
+    "sock get --atomic HOST:PATH DEST",
+  );
+}
+
+/** The one folder that changes as one. Throws `usage` where it is not one. */
+function wholeOf(
+  wanted: readonly Wanted[],
+  options: { dest: string; several: boolean; dry: boolean },
+): AtomicDestination {
+  const [only] = wanted;
+  if (only === undefined || wanted.length > 1) throw notAtomic();
+  const owner = Buffer.from(only.host.pin).toString("hex");
+  return new AtomicDestination({ ...options, name: lastName(only.path), owner });
+}
+
 /** What is for files that are kept. Throws `usage`. */
-function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean }): void {
-  const flag = given.receipt !== undefined ? "--receipt" : given["dry-run"] ? "--dry-run" : undefined;
+function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean; atomic: boolean }): void {
+  const flags = {
+    "--receipt": given.receipt !== undefined,
+    "--dry-run": given["dry-run"],
+    "--atomic": given.atomic,
+  };
+  const flag = Object.entries(flags).find(([, isGiven]) => isGiven)?.[0];
   if (flag === undefined) return;
   throw new SockError(
     "usage",
-    `${flag} is for files, and this one goes to stdout`,
+    `${flag} is for files that are kept, and this one goes to stdout`,
     "sock get HOST:PATH FILE",
   );
 }

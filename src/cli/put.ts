@@ -30,10 +30,6 @@ const args = {
     description: "what to send, then where it goes; - is stdin",
   },
   ...TRANSFER_ARGS,
-  atomic: {
-    type: "boolean",
-    description: "the folder there changes as one: readers see all of it before, or all of it after",
-  },
   chmod: {
     type: "string",
     valueHint: "MODE",

@@ -71,6 +71,10 @@ export const TRANSFER_ARGS = {
     valueHint: "FILE",
     description: "write the digests of all files to FILE, for sha256sum -c",
   },
+  atomic: {
+    type: "boolean",
+    description: "the folder changes as one: readers see all of it before, or all of it after",
+  },
   verify: { type: "boolean", description: "read each new file back from the disk and compare once more" },
   sync: { type: "boolean", description: "end only when all would survive a power cut" },
   ...DIALECT_ARGS,

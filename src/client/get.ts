@@ -17,7 +17,7 @@ export interface GetRequest {
 export interface GetOptions extends RetryOptions {
   readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes" | "onGoOn">;
   /** Says where the path goes, once it is known what it is; throws what is in the way. */
-  place(source: number, kind: "file" | "folder"): Landing;
+  place(source: number, kind: "file" | "folder"): Landing | Promise<Landing>;
   /** Nothing is there that could be the same. */
   fresh(): boolean;
   /** Paths below what was asked for that are not wanted. */
@@ -126,7 +126,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
       const { message, frame } = await session.next();
       switch (message.type) {
         case "source":
-          asked.push(next(message, asked.length, paths.length, options));
+          asked.push(await next(message, asked.length, paths.length, options));
           break;
         case "missed": {
           if (message.skipped !== true) isFailureKnown = true;
@@ -163,7 +163,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   }
 }
 
-function next(message: Source, due: number, most: number, options: GetOptions): Asked {
+async function next(message: Source, due: number, most: number, options: GetOptions): Promise<Asked> {
   const { source } = message;
   if (source !== due || source >= most) {
     throw new SockError("protocol", "the server sent what nobody asked for");
@@ -174,7 +174,7 @@ function next(message: Source, due: number, most: number, options: GetOptions): 
     return { kind: "file", begun: false, landing: error };
   }
   try {
-    return { kind: message.kind, begun: false, landing: options.place(source, message.kind) };
+    return { kind: message.kind, begun: false, landing: await options.place(source, message.kind) };
   } catch (thrown) {
     const error = asSockError(thrown);
     options.onFailed(source, error);
@@ -243,7 +243,7 @@ function landing(entry: Entry, all: readonly Asked[], links: Links): Landing {
   asked.begun = true;
   if (isTop) return asked.landing;
   const below = wireSegments(path);
-  const { root, segments, shown } = asked.landing;
-  const own = [...segments, ...below];
-  return { root, segments: own, shown: shown === "." ? showPath(below) : `${shown}/${showPath(below)}` };
+  const { root, segments, shown, live } = asked.landing;
+  const inside = shown === "." ? showPath(below) : `${shown}/${showPath(below)}`;
+  return { root, segments: [...segments, ...below], shown: inside, live };
 }

@@ -121,7 +121,6 @@ class PutConversation {
       sync: request.sync ?? false,
       checksum: request.checksum ?? false,
       dry: request.dry ?? false,
-      live: this.#live,
       mayCompare: session.allows("get"),
       pool: context.pool,
       owner: grant.hash,
@@ -221,7 +220,7 @@ class PutConversation {
         : path === "." && entry.kind === "folder"
           ? this.#into
           : [...this.#into, ...wireSegments(path)];
-    return { root, segments, shown: prefix + showPath(segments) };
+    return { root, segments, shown: prefix + showPath(segments), live: this.#live };
   }
 
   #landStaged({ root }: StagedTree, entry: Entry): Landing {
@@ -229,7 +228,7 @@ class PutConversation {
     const isTop = path === "." && entry.kind === "folder";
     const segments = isTop ? [] : wireSegments(path);
     const shown = this.#place.prefix + showPath([...(this.#into ?? []), ...segments]);
-    return { root, segments, shown, ownsRoot: true };
+    return { root, segments, shown, ownsRoot: true, live: this.#live };
   }
 
   #outcome(outcome: Outcome): void {

@@ -155,7 +155,7 @@ export class LargeFile {
     } catch {
       return false;
     }
-    if (length === null || this.entry.resume !== length || !canBeProved(options, existing, length))
+    if (length === null || this.entry.resume !== length || !canBeProved(this.#put, existing, length))
       return false;
     let file: Outgoing;
     try {
