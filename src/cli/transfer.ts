@@ -96,7 +96,7 @@ export function retryOptions(context: Context, given: number | undefined): Retry
   };
 }
 
-/** `--exclude`: what is left out of trees. The library for it is loaded only where it is needed. Throws `usage`. */
+/** `--exclude`: what is left out of trees. Throws `usage`. */
 export async function excluderOf(
   patterns: readonly string[],
 ): Promise<((path: Segments, isFolder: boolean) => boolean) | undefined> {
