@@ -149,6 +149,7 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
             if (single) progress.begin(length);
           },
           onGoOn: (bytes) => progress.goOn(bytes),
+          onCompare: (bytes) => progress.compare(bytes),
           onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
         },
       );

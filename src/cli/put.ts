@@ -152,6 +152,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
         tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown, receiptPath: shown });
       },
       onGoOn: (bytes) => progress.goOn(bytes),
+      onCompare: (bytes) => progress.compare(bytes),
       onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
     });
     ended = true;

@@ -15,7 +15,7 @@ export interface GetRequest {
 }
 
 export interface GetOptions extends RetryOptions {
-  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes" | "onGoOn">;
+  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes" | "onGoOn" | "onCompare">;
   /** Says where the path goes, once it is known what it is; throws what is in the way. */
   place(source: number, kind: "file" | "folder"): Landing | Promise<Landing>;
   /** Nothing is there that could be the same. */
@@ -31,6 +31,8 @@ export interface GetOptions extends RetryOptions {
   onFile?(length: number | null): void;
   /** A file goes on after so many bytes. */
   onGoOn?(bytes: number): void;
+  /** So many bytes of a file that are here are compared first. */
+  onCompare?(bytes: number): void;
 }
 
 /** One of our paths, as the server said what it is. */
@@ -115,6 +117,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
       return place;
     },
     onGoOn: (bytes) => options.onGoOn?.(bytes),
+    onCompare: (bytes) => options.onCompare?.(bytes),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
     onOutcome: tell,
     onBytes: (count, there) => options.onBytes?.(count, there),

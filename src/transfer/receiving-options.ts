@@ -52,6 +52,8 @@ export interface ReceiverOptions {
   onOutcome?(outcome: Outcome): void;
   /** A file goes on after so many bytes that are there. */
   onGoOn?(bytes: number): void;
+  /** So many bytes of a file that are there are compared first. */
+  onCompare?(bytes: number): void;
   /** Bytes that have come, of all files, and how many of the current one are there now. */
   onBytes?(bytes: number, there: number): void;
 }
