@@ -19,12 +19,20 @@ import { plainPeer } from "./plain-options.ts";
 import { receiptOf } from "./receipt.ts";
 import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, excluderOf, GOES_ON, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import {
+  digestName,
+  excluderOf,
+  GOES_ON,
+  remoteTarget,
+  retryOptions,
+  TRANSFER_ARGS,
+  TRANSFER_GROUPS,
+} from "./transfer.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const args = {
-  files: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
+  files: { type: "positional", variadic: true },
   ...TRANSFER_ARGS,
 } as const;
 
@@ -43,8 +51,9 @@ export default defineVerb({
       { line: "sock get web1:dir.tar - | tar x", does: "writes it to stdout" },
     ],
     more: [
-      "A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
+      "- is stdout. A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
     ],
+    groups: TRANSFER_GROUPS,
   },
   args,
   async run(context, given) {
