@@ -33,20 +33,15 @@ export interface Put {
 /** Makes the folder if it is not there, and gives it its mode and time. */
 export function putFolder(put: Put, { mode, mtime }: FolderEntry): Outcome {
   const { landing, options, place } = put;
-  const { root, segments, shown } = landing;
+  const { segments, shown } = landing;
   const done = (action: Outcome["action"]): Outcome => ({ ...base(put, "folder"), action });
   if (segments.length === 0 && landing.keepsRoot === true) return done("same");
   if (segments.length === 0 && landing.ownsRoot !== true)
     throw new SockError("bad-name", `${shown}: is the served folder itself`);
   return named(shown, () => {
     if (options.dry) return done("same");
-    let known = true;
-    try {
-      root.statEntry(segments);
-    } catch {
-      known = false;
-    }
-    const folder = place.parents.open(segments, true);
+    const folder = place.folders.open(segments, true);
+    const known = !folder.isNew;
     const stat = fs.statSync(folder.path(), { bigint: true });
     const { protects } = options;
     // folders come after what is in them: one that is there now may have been made for that
