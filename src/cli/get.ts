@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { AtomicDestination } from "../client/atomic-destination.ts";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
-import { get } from "../client/get.ts";
+import { get, type Got } from "../client/get.ts";
 import { Pace } from "../client/put.ts";
 import { getStream, type Streamed, type StreamOptions } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
@@ -109,13 +109,14 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
   const pool = new BlockPool();
   const hosts: string[] = [];
   let ended = false;
+  let got: Got | undefined;
   try {
     for (const group of grouped(wanted)) {
       const { host } = group;
       if (!hosts.includes(host.name)) hosts.push(host.name);
       const { verify, sync } = given;
       let current: string | Uint8Array = "";
-      await get(
+      got = await get(
         () => connections.open(host),
         {
           paths: group.paths.map(wirePathOf),
@@ -163,10 +164,10 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
         },
       );
     }
-    if (whole !== undefined) {
+    if (whole !== undefined && got !== undefined) {
       tally.check();
       if (context.signal.aborted) throw context.signal.reason;
-      await whole.publish();
+      await whole.publish(got);
     }
     ended = true;
   } catch (thrown) {

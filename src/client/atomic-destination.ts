@@ -10,8 +10,10 @@ import { Parents } from "../files/parents.ts";
 import { holdsPartials } from "../files/partials.ts";
 import { Root } from "../files/root.ts";
 import { StagedTree } from "../files/staging.ts";
+import { walk } from "../files/walk.ts";
 import type { Landing } from "../transfer/receiving-options.ts";
 import { Destinations, placeOfFolder } from "./destination.ts";
+import type { Got } from "./get.ts";
 
 export interface AtomicOptions {
   /** As the user wrote it. */
@@ -54,10 +56,18 @@ export class AtomicDestination implements AsyncDisposable {
   }
 
   /** All of it changes now. Throws what is in the way; then it is as it was. */
-  async publish(): Promise<void> {
+  async publish({ connections, there }: Got): Promise<void> {
     const staged = this.#staged;
     if (staged === undefined) return;
-    // what it was is removed with what else lies there
+    // what an earlier connection brought may be gone there since: of another version
+    if (connections > 1 && (await countBelow(staged.root.top)) !== there) {
+      throw new SockError(
+        "changed",
+        "it changed while it was fetched, so nothing was changed",
+        "try it again",
+      );
+    }
+    // the old version is removed with what else lies there
     await staged.publish();
   }
 
@@ -103,6 +113,13 @@ export class AtomicDestination implements AsyncDisposable {
   #below(live: Folder | undefined): Parents | undefined {
     return live && this.#stack.adopt(Parents.of(live), (parents) => parents.close());
   }
+}
+
+/** Files and links. */
+async function countBelow(folder: Folder): Promise<number> {
+  let count = 0;
+  for await (const step of walk(folder)) if (step.kind === "entry") count += 1;
+  return count;
 }
 
 const WITHOUT = "leave --atomic out";

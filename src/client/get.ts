@@ -35,6 +35,12 @@ export interface GetOptions extends RetryOptions {
   onCompare?(bytes: number): void;
 }
 
+export interface Got extends Counts {
+  readonly connections: number;
+  /** Files and links that the last of them told of, and that are here. */
+  readonly there: number;
+}
+
 /** One of our paths, as the server said what it is. */
 interface Asked {
   readonly kind: "file" | "folder";
@@ -49,7 +55,7 @@ export async function get(
   open: () => Promise<Session>,
   request: GetRequest,
   options: GetOptions,
-): Promise<Counts> {
+): Promise<Got> {
   const totals: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   /** How far any connection came: entries with their end, and bytes of the next one. */
   const furthest = { told: 0, bytes: 0 };
@@ -67,9 +73,11 @@ export async function get(
       const session = await open();
       opened += 1;
       let told = 0;
+      let there = 0;
       try {
         const outcome = (one: Outcome): void => {
           told += 1;
+          if (one.kind !== "folder" && one.error === undefined) there += 1;
           reached(told, 0);
           // what does not come is told by each connection
           if ((one.action === "same" || one.error !== undefined) && told <= toldBefore) return;
@@ -82,7 +90,7 @@ export async function get(
         };
         return await released(session, options.keeps, async () => {
           await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
-          return totals;
+          return { ...totals, connections: opened, there };
         });
       } finally {
         toldBefore = Math.max(toldBefore, told);

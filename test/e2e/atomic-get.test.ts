@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -134,6 +135,26 @@ describe("one change", () => {
     expect(await child.ended()).toBe(0);
     expect(treeOf(ends.here("www"))).toEqual(treeOf(ends.root("v")));
     expect(ends.relay.bytes.down).toBeLessThan(25_000_000);
+    expect(litter(ends)).toEqual([]);
+  }, 30_000);
+
+  test("a connection that breaks, and another version there: never a mix of the two", async () => {
+    await using ends = await pairWithLine();
+    plant(ends.root("v"), { "a/only-first": "1", b: "1", large: Buffer.alloc(20_000_000, "1") });
+    plant(ends.root("w"), { b: "22", large: Buffer.alloc(20_000_000, "2") });
+    plant(ends.here("www"), { b: "old" });
+    const old = treeOf(ends.here("www"));
+    const child = await halfWay(ends, "--retry", "20s");
+    const { up, down } = ends.relay.faults;
+    for (const faults of [up, down]) faults.stalled = true;
+    ends.relay.cutAll();
+    renameSync(ends.root("v"), ends.root("first"));
+    renameSync(ends.root("w"), ends.root("v"));
+    for (const faults of [up, down]) Object.assign(faults, { stalled: false, rate: Infinity });
+    expect([await child.ended(), child.stderr()]).toEqual([1, expect.stringContaining("changed while")]);
+    expect(treeOf(ends.here("www"))).toEqual(old);
+    expect(await ends.run(...GET)).toMatchObject({ status: 0 });
+    expect(treeOf(ends.here("www"))).toEqual(treeOf(ends.root("v")));
     expect(litter(ends)).toEqual([]);
   }, 30_000);
 
