@@ -29,7 +29,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ["plain", { folders: ["transport", "files", "os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
   ["transfer", { folders: ["transport", "files", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
   ["transport", { folders: ["os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
-  ["files", { folders: ["os", ...PURE, ...EVERYWHERE], modules: [...RUNTIME, "ignore"] }],
+  ["files", { folders: ["os", ...PURE, ...EVERYWHERE], modules: RUNTIME }],
   ["os", { folders: [...PURE, ...EVERYWHERE], modules: [...RUNTIME, "bun:"] }],
   ["protocol", { folders: ["text", ...EVERYWHERE], modules: [] }],
   ["measure", { folders: ["text", ...EVERYWHERE], modules: [] }],

@@ -1,8 +1,9 @@
 import { type Connections, withSession } from "../client/connections.ts";
 import { existsSync } from "node:fs";
+import { AtomicDestination } from "../client/atomic-destination.ts";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
-import { get } from "../client/get.ts";
+import { get, type Got } from "../client/get.ts";
 import { Pace } from "../client/put.ts";
 import { getStream, type Streamed, type StreamOptions } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
@@ -18,12 +19,20 @@ import { plainPeer } from "./plain-options.ts";
 import { receiptOf } from "./receipt.ts";
 import { ownConnections } from "./session-options.ts";
 import { Tally } from "./tally.ts";
-import { digestName, excluderOf, GOES_ON, remoteTarget, retryOptions, TRANSFER_ARGS } from "./transfer.ts";
+import {
+  digestName,
+  excluderOf,
+  GOES_ON,
+  remoteTarget,
+  retryOptions,
+  TRANSFER_ARGS,
+  TRANSFER_GROUPS,
+} from "./transfer.ts";
 import { TransferProgress } from "./transfer-progress.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const args = {
-  files: { type: "positional", variadic: true, description: "what to fetch, then where to; - is stdout" },
+  files: { type: "positional", variadic: true },
   ...TRANSFER_ARGS,
 } as const;
 
@@ -42,8 +51,9 @@ export default defineVerb({
       { line: "sock get web1:dir.tar - | tar x", does: "writes it to stdout" },
     ],
     more: [
-      "A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
+      "- is stdout. A DEST that ends in / is a folder to fetch into, and so is for a file a folder that is here; any other is the new name. PATH/ means what is in PATH.",
     ],
+    groups: TRANSFER_GROUPS,
   },
   args,
   async run(context, given) {
@@ -83,27 +93,30 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
     await toStdout(context, connections, only, { digest: algorithm, compress, write });
     return;
   }
-  const dry = given["dry-run"];
+  const { atomic, "dry-run": dry, "on-exists": onExists = "replace" } = given;
   const isLeftOut = await excluderOf(given.exclude);
+  if (atomic && (remotes.length !== 1 || onExists !== "replace")) throw notAtomic();
   const wanted = await expanded(connections, remotes, isLeftOut);
   refuseTwice(wanted);
   const single = wanted.length === 1;
   const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
   const receipt = receiptOf(given);
-  const tally = new Tally(context, { algorithm, single, dry, receipt });
+  const tally = new Tally(context, { algorithm, single, dry, receipt, atomic });
   const progress = new TransferProgress(context.ui, null);
   const several = !single || wanted.some(({ matched }) => matched);
+  await using whole = atomic ? wholeOf(wanted, { dest, several, dry }) : undefined;
   using places = new Destinations(dest, several, dry);
   const pool = new BlockPool();
   const hosts: string[] = [];
   let ended = false;
+  let got: Got | undefined;
   try {
     for (const group of grouped(wanted)) {
       const { host } = group;
       if (!hosts.includes(host.name)) hosts.push(host.name);
-      const { "on-exists": onExists = "replace", verify, sync } = given;
+      const { verify, sync } = given;
       let current: string | Uint8Array = "";
-      await get(
+      got = await get(
         () => connections.open(host),
         {
           paths: group.paths.map(wirePathOf),
@@ -128,11 +141,14 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
           },
           keeps: connections.keeps,
           isLeftOut,
-          fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && places.fresh,
+          fresh: () => !dry && isLeftOut === undefined && tally.seen === 0 && (whole ?? places).fresh,
           place: (source, kind) => {
             current = group.paths[source] ?? "";
             if (kind === "folder") tally.manyFiles();
-            return places.place(lastName(current), kind, shownPath(current));
+            const asked = shownPath(current);
+            return whole === undefined
+              ? places.place(lastName(current), kind, asked)
+              : whole.place(kind, asked);
           },
           onFailed: (source, error) => {
             const path = `${host.name}:${shownPath(group.paths[source] ?? "")}`;
@@ -143,12 +159,20 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
             if (single) progress.begin(length);
           },
           onGoOn: (bytes) => progress.goOn(bytes),
+          onCompare: (bytes) => progress.compare(bytes),
           onBytes: (bytes) => progress.update(bytes, escapeForDisplay(shownPath(current)), tally.seen),
         },
       );
     }
+    if (whole !== undefined && got !== undefined) {
+      tally.check();
+      if (context.signal.aborted) throw context.signal.reason;
+      await whole.publish(got);
+    }
     ended = true;
   } catch (thrown) {
+    // what has failed says more than that therefore nothing was changed
+    if (atomic) tally.check();
     throw progress.stopped(thrown, context.signal, tally.seen, GOES_ON);
   } finally {
     progress.done();
@@ -160,13 +184,37 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
 
 export { args as GET_ARGS };
 
+function notAtomic(): SockError {
+  return new SockError(
+    "usage",
+    "--atomic is for one folder that takes the place of another",
+    "sock get --atomic HOST:PATH DEST",
+  );
+}
+
+/** The one folder that changes as one. Throws `usage` where it is not one. */
+function wholeOf(
+  wanted: readonly Wanted[],
+  options: { dest: string; several: boolean; dry: boolean },
+): AtomicDestination {
+  const [only] = wanted;
+  if (only === undefined || wanted.length > 1) throw notAtomic();
+  const owner = Buffer.from(only.host.pin).toString("hex");
+  return new AtomicDestination({ ...options, name: lastName(only.path), owner });
+}
+
 /** What is for files that are kept. Throws `usage`. */
-function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean }): void {
-  const flag = given.receipt !== undefined ? "--receipt" : given["dry-run"] ? "--dry-run" : undefined;
+function refuseWithStdout(given: { receipt: string | undefined; "dry-run": boolean; atomic: boolean }): void {
+  const flags = {
+    "--receipt": given.receipt !== undefined,
+    "--dry-run": given["dry-run"],
+    "--atomic": given.atomic,
+  };
+  const flag = Object.entries(flags).find(([, isGiven]) => isGiven)?.[0];
   if (flag === undefined) return;
   throw new SockError(
     "usage",
-    `${flag} is for files, and this one goes to stdout`,
+    `${flag} is for files that are kept, and this one goes to stdout`,
     "sock get HOST:PATH FILE",
   );
 }

@@ -3,13 +3,16 @@ import { aliases, isNegatable, positionalName } from "./args.ts";
 import { type ArgDef, type ArgDefs, GLOBAL_ARGS, type Verb } from "./verb.ts";
 
 /** Widest first column of a table, characters; longer cells get a line of their own. */
-const MAX_FIRST_COLUMN = 30;
+const MAX_FIRST_COLUMN = 31;
 
 /** `inside`: a command of an interactive session. */
 export function renderCommand(verb: Verb, { inside = false } = {}): string {
   const { meta } = verb;
   const usage = meta.usage === undefined ? [defaultUsage(verb)] : [meta.usage].flat();
-  const positionals = Object.entries(verb.args).filter(([, def]) => def.type === "positional");
+  // a word that the usage lines explain has no more to say
+  const positionals = Object.entries(verb.args).filter(
+    ([, { type, description = "" }]) => type === "positional" && description !== "",
+  );
   const sections = [
     ...usage.map((line, index) => `${index === 0 ? "usage:" : "      "} ${inside ? "" : "sock "}${line}`),
     "",
@@ -19,7 +22,7 @@ export function renderCommand(verb: Verb, { inside = false } = {}): string {
       "arguments",
       positionals.map(([name, def]) => [positionalName(name), def.description ?? ""]),
     ),
-    ...section("flags", flagRows(verb.args)),
+    ...flagSections(verb),
     ...(inside ? [] : section("flags of every command", flagRows(GLOBAL_ARGS))),
     ...section(
       "examples",
@@ -29,11 +32,13 @@ export function renderCommand(verb: Verb, { inside = false } = {}): string {
   return sections.join("\n");
 }
 
-/** Rows of two columns, indented by two. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+type Row = readonly string[];
+
+/** Rows of two columns, indented by two; in one line with those of `aligned`. */
+export function table(rows: readonly Row[], aligned = rows): string[] {
   const width = Math.max(
     0,
-    ...rows.map(([first = ""]) => first.length).filter((size) => size <= MAX_FIRST_COLUMN),
+    ...aligned.map(([first = ""]) => first.length).filter((size) => size <= MAX_FIRST_COLUMN),
   );
   return rows.flatMap(([first = "", second = ""]) =>
     first.length > width
@@ -42,8 +47,25 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-function section(title: string, rows: readonly (readonly string[])[]): string[] {
+function section(title: string, rows: readonly Row[]): string[] {
   return rows.length === 0 ? [] : ["", title, ...table(rows)];
+}
+
+/** A heading for each group, and no line in between; all in the same columns. */
+function flagSections({ meta, args }: Verb): string[] {
+  const { groups = [] } = meta;
+  const flags = Object.entries(args).filter(([, def]) => def.type !== "positional");
+  const isNamed = (name: string): boolean => groups.some(([, names]) => names.includes(name));
+  const rest = flags.filter(([name]) => !isNamed(name));
+  const named = groups.map(([heading, names]) => {
+    return { heading, flags: names.flatMap((name) => flags.filter(([own]) => own === name)) };
+  });
+  const sections = [...named, { heading: groups.length > 0 ? "other flags" : "flags", flags: rest }]
+    .map((one) => ({ heading: one.heading, rows: flagRows(Object.fromEntries(one.flags)) }))
+    .filter(({ rows }) => rows.length > 0);
+  const all = sections.flatMap(({ rows }) => rows);
+  const lines = sections.flatMap(({ heading, rows }) => [heading, ...table(rows, all)]);
+  return lines.length === 0 ? [] : ["", ...lines];
 }
 
 function defaultUsage(verb: Verb): string {

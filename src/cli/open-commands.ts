@@ -10,6 +10,7 @@ import { localFiles, localPath, remotePath } from "./open-paths.ts";
 import type { OpenState } from "./open-state.ts";
 import { catFile } from "./open-cat.ts";
 import { GET_ARGS, getFiles } from "./get.ts";
+import { TRANSFER_GROUPS } from "./transfer.ts";
 import { renderCommand, table } from "./help-text.ts";
 import { LS_ARGS, listPath } from "./ls.ts";
 import { PUT_ARGS, putFiles } from "./put.ts";
@@ -83,6 +84,7 @@ export function openCommands(state: OpenState): OpenCommands {
         summary: "fetch files and folders",
         usage: "get PATH... [DEST]",
         more: ["With several words the last one is where to, on this side."],
+        groups: TRANSFER_GROUPS,
       },
       args: GET_ARGS,
       run: async (context, given) => {
@@ -100,6 +102,7 @@ export function openCommands(state: OpenState): OpenCommands {
         summary: "send files and folders",
         usage: "put FILE... [PATH]",
         more: ["With several words the last one is where to, over there."],
+        groups: TRANSFER_GROUPS,
       },
       args: PUT_ARGS,
       run: async (context, given) => {

@@ -20,24 +20,17 @@ import {
   remoteTarget,
   retryOptions,
   TRANSFER_ARGS,
+  TRANSFER_GROUPS,
 } from "./transfer.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const args = {
-  files: {
-    type: "positional",
-    variadic: true,
-    description: "what to send, then where it goes; - is stdin",
-  },
+  files: { type: "positional", variadic: true },
   ...TRANSFER_ARGS,
-  atomic: {
-    type: "boolean",
-    description: "the folder there changes as one: readers see all of it before, or all of it after",
-  },
   chmod: {
     type: "string",
     valueHint: "MODE",
-    description: "mode of the new files, octal (default: the source's)",
+    description: "mode of the new files, octal (the source's)",
   },
 } as const;
 
@@ -50,16 +43,16 @@ export default defineVerb({
     summary: "send files and folders to a server; done means: verified there",
     usage: ["put SRC... HOST:[PATH]", "put - HOST:PATH", "put SRC... ADDR[/NAME] [--dialect NAME]"],
     examples: [
-      { line: "sock put app.tar.gz web1:releases/", does: "sends it into releases/" },
+      { line: "sock put app.tgz web1:new/", does: "sends it into new/" },
       { line: "sock put a.txt web1:b.txt", does: "sends it as b.txt" },
       { line: "sock put site web1:www", does: "makes www there what site is here" },
-      { line: "tar c dir | sock put - web1:dir.tar", does: "sends what comes on stdin" },
+      { line: "tar c d | sock put - web1:d.tar", does: "sends what comes on stdin" },
     ],
     more: [
-      "A PATH that ends in / is a folder to put into, and so is for a file a folder that is there; any other is the new name. SRC/ means what is in SRC. Folders on the way are made.",
-      "A file with the same size and time is there already. One that is cut in the middle goes on when the same command is run again.",
-      "The old file stays as it is until the new one is complete and its digest was found equal on both sides.",
+      "- is stdin. A PATH that ends in / is a folder to put into, and so is for a file a folder that is there; any other is the new name. SRC/ means what is in SRC. Folders on the way are made.",
+      "A file with the same size and time is there already. One that is cut in the middle goes on when the same command is run again. The old file stays until the new one is complete, and its digest the same on both sides.",
     ],
+    groups: TRANSFER_GROUPS,
   },
   args,
   async run(context, given) {
@@ -156,6 +149,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
         tally.add({ ...outcome, path: sent ? `${host.name}:${shown}` : shown, receiptPath: shown });
       },
       onGoOn: (bytes) => progress.goOn(bytes),
+      onCompare: (bytes) => progress.compare(bytes),
       onBytes: (bytes, item) => progress.update(bytes, escapeForDisplay(item.shown), tally.seen),
     });
     ended = true;

@@ -34,6 +34,9 @@ export interface TallyOptions {
 /** These go before `some-failed`: the caller can do something about them. */
 const FIRST: ReadonlySet<ExitStatus> = new Set([STATUS.unreachable, STATUS.noSpace]);
 
+/** Hints that are remembered: a peer may have many. */
+const MOST_HINTS = 100;
+
 export class Tally {
   readonly #context: Context;
   readonly #options: TallyOptions;
@@ -50,6 +53,8 @@ export class Tally {
   #only: Told | undefined;
   #failure: SockError | undefined;
   #alike = true;
+  /** Those that were said. */
+  readonly #hints = new Set<string>();
 
   constructor(context: Context, options: TallyOptions) {
     this.#context = context;
@@ -133,7 +138,16 @@ export class Tally {
     const { code, message, hint } = error;
     const why = { code, message, ...(hint === undefined ? {} : { hint }) };
     this.#context.json.emit({ type: "file", ...pathField(told.path), action: "failed", ...why });
-    if (!this.#single && !this.#context.json.enabled) this.#context.ui.error(error);
+    if (!this.#single && !this.#context.json.enabled) this.#context.ui.error(this.#hintedOnce(error));
+  }
+
+  /** What helps against many failures of one kind is said with the first of them. */
+  #hintedOnce(error: SockError): SockError {
+    const { code, message, hint } = error;
+    if (hint === undefined) return error;
+    if (this.#hints.has(hint)) return new SockError(code, message, undefined, { cause: error });
+    if (this.#hints.size < MOST_HINTS) this.#hints.add(hint);
+    return error;
   }
 
   #event({ path, bytes, digest, action, kind }: Told): void {

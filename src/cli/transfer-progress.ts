@@ -17,6 +17,8 @@ export class TransferProgress {
   /** Where it is now, and where this run began. */
   #bytes = 0;
   #from = 0;
+  /** Bytes that are there and were compared before anything moved. */
+  #compared = 0;
 
   /** `total` in bytes, null where nobody knows. */
   constructor(ui: Ui, total: number | null, clock: () => number = () => performance.now()) {
@@ -42,6 +44,11 @@ export class TransferProgress {
     this.#from += bytes - this.#bytes;
     this.#bytes = bytes;
     this.#live.jump(bytes);
+  }
+
+  /** Before anything moves, so many bytes that are there are compared. */
+  compare(bytes: number): void {
+    this.#compared = bytes;
   }
 
   /** Of the one file: what this run did not have to move, bytes. */
@@ -72,13 +79,15 @@ export class TransferProgress {
    */
   stopped(thrown: unknown, signal: AbortSignal, files: number, next: string): unknown {
     const reason: unknown = signal.reason;
-    if (!(reason instanceof SockError) || (this.#bytes === 0 && files === 0)) return thrown;
+    const isNew = this.#bytes === 0 && files === 0;
+    if (!(reason instanceof SockError) || (isNew && this.#compared === 0)) return thrown;
     const isOver = reason.code === "timeout";
     if (!isOver && reason.code !== "interrupted" && reason.code !== "terminated") return thrown;
     const total = this.#total ?? 0;
     const share = Math.min(99, Math.floor((this.#bytes / total) * 100));
-    const where =
-      total > 0
+    const where = isNew
+      ? `while ${formatBytes(this.#compared)} that are there were compared`
+      : total > 0
         ? `at ${share} % of ${formatBytes(total)}`
         : `after ${files} file${files === 1 ? "" : "s"}, ${formatBytes(this.#bytes)}`;
     if (isOver) return new SockError(reason.code, `${reason.message} ${where}`, next);

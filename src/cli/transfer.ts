@@ -5,7 +5,7 @@ import { SockError } from "../errors.ts";
 import type { Segments } from "../files/names.ts";
 import { formatDuration } from "../text/units.ts";
 import { DIALECT_ARGS } from "./plain-options.ts";
-import type { Context } from "./verb.ts";
+import type { Context, FlagGroups } from "./verb.ts";
 
 export type Links = "keep" | "follow" | "skip";
 export type OnExistsFlag = "replace" | "refuse" | "rename" | "skip";
@@ -21,32 +21,34 @@ export const TRANSFER_ARGS = {
   "on-exists": {
     type: "enum",
     options: ON_EXISTS,
+    valueHint: "HOW",
     description:
-      "where the file is there already; rename saves as NAME.new (replace; from plain peers: rename)",
+      "replace, refuse, skip, or rename what comes to NAME.new (replace; from plain peers: rename)",
   },
   digest: {
     type: "enum",
     options: DIGESTS,
     default: "sha256",
-    description:
-      "how both sides prove that they have the same bytes; xxh3 is faster and no proof against forgery",
+    valueHint: "HOW",
+    description: "sha256, or xxh3: faster, and no proof against forgery",
   },
   checksum: {
     type: "boolean",
-    description: "compare bytes where size and time are the same; without it such a file is there already",
+    description: "compare bytes too: the same size and time is not enough",
   },
   links: {
     type: "enum",
     options: LINKS,
     default: "keep",
-    description: "symbolic links in a tree; keep sends those that stay inside it",
+    valueHint: "HOW",
+    description: "symbolic links: follow, skip, or keep those that stay inside",
   },
   "dry-run": { type: "boolean", description: "change nothing, say what would be done" },
   retry: {
     type: "string",
     kind: "duration",
     valueHint: "DUR",
-    description: "go on trying this long when the connection breaks (2m); 0s: not at all",
+    description: "go on trying this long when the line breaks (2m); 0s: not at all",
   },
   exclude: {
     type: "string",
@@ -58,23 +60,37 @@ export const TRANSFER_ARGS = {
     type: "enum",
     options: COMPRESS,
     default: "auto",
-    description: "zstd on the line; auto where the line is slow and the bytes shrink",
+    valueHint: "HOW",
+    description: "zstd on the line: always, never, or auto: where it pays",
   },
   bwlimit: {
     type: "string",
     kind: "bytes",
     valueHint: "BYTES",
-    description: "send no more than this a second (500k, 2M)",
+    description: "no more than this a second (500k, 2M)",
   },
   receipt: {
     type: "string",
     valueHint: "FILE",
-    description: "write the digests of all files to FILE, for sha256sum -c",
+    description: "write the digests of all files there, for sha256sum -c",
   },
-  verify: { type: "boolean", description: "read each new file back from the disk and compare once more" },
+  atomic: {
+    type: "boolean",
+    description: "one folder changes as one: all of it, or nothing where anything fails",
+  },
+  verify: { type: "boolean", description: "read each new file back from the disk, and compare again" },
   sync: { type: "boolean", description: "end only when all would survive a power cut" },
   ...DIALECT_ARGS,
 } as const;
+
+/** What they have in common, in the order of their help. */
+export const TRANSFER_GROUPS: FlagGroups = [
+  ["what goes", ["exclude", "links", "chmod"]],
+  ["where something is there", ["on-exists", "checksum", "atomic", "dry-run"]],
+  ["on the way", ["retry", "compress", "bwlimit"]],
+  ["what is proved", ["verify", "sync", "receipt", "digest"]],
+  ["with peers that speak no sock", ["dialect", "trace"]],
+];
 
 /** What to do about a transfer that was stopped. */
 export const GOES_ON = "the same command goes on";
@@ -92,7 +108,7 @@ export function retryOptions(context: Context, given: number | undefined): Retry
   };
 }
 
-/** `--exclude`: what is left out of trees. The library for it is loaded only where it is needed. Throws `usage`. */
+/** `--exclude`: what is left out of trees. Throws `usage`. */
 export async function excluderOf(
   patterns: readonly string[],
 ): Promise<((path: Segments, isFolder: boolean) => boolean) | undefined> {

@@ -59,6 +59,8 @@ export interface Context {
   readonly readyMs: number | undefined;
 }
 
+export type FlagGroups = readonly (readonly [heading: string, flags: readonly string[]])[];
+
 export interface VerbDef<T extends ArgDefs = ArgDefs> {
   meta: {
     name: string;
@@ -68,8 +70,10 @@ export interface VerbDef<T extends ArgDefs = ArgDefs> {
     usage?: string | string[];
     /** Command lines that work when pasted, each with what it does. */
     examples?: { line: string; does: string }[];
-    /** Paragraphs below the flags. */
+    /** Paragraphs below the summary. */
     more?: string[];
+    /** Flags that belong together, under a heading; the others come last. */
+    groups?: FlagGroups;
     hidden?: boolean;
   };
   args: T;

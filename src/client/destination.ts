@@ -36,18 +36,15 @@ export class Destinations implements Disposable {
    */
   place(name: Name | undefined, kind: "file" | "folder", asked: string): Landing {
     const dest = this.#dest;
-    const into = this.#several || dest === "" || /[/\\]$/.test(dest) || /^\.{1,2}$/.test(basename(dest));
     if (kind === "folder") {
-      const own = into && name !== undefined ? [checked(name)] : [];
-      const folder = dest || ".";
-      const shown = own.length === 0 ? folder.replace(/(?<=.)\/+$/, "") : shownIn(folder, own[0] ?? "");
-      const landing = { ...this.#below(folder, own), shown };
-      if (own.length > 0) return landing;
+      const { folder, own, shown } = placeOfFolder(dest, this.#several, name);
+      const landing = { ...this.#below(folder, own === undefined ? [] : [own]), shown };
+      if (own !== undefined) return landing;
       // contents that are poured into a folder say nothing about that folder
       const owns = name !== undefined || this.#made.has(folder);
       return { ...landing, ownsRoot: owns, keepsRoot: !owns };
     }
-    if (into || isFolder(dest)) {
+    if (isInto(dest, this.#several) || isFolder(dest)) {
       if (name === undefined)
         throw new SockError("not-folder", `${asked}: is a file`, "leave out the / at its end");
       const folder = dest || ".";
@@ -80,6 +77,24 @@ export class Destinations implements Disposable {
     }
     return { root, segments: names };
   }
+}
+
+/** `dest` is a folder to go into, whatever is there. */
+function isInto(dest: string, several: boolean): boolean {
+  return several || dest === "" || /[/\\]$/.test(dest) || /^\.{1,2}$/.test(basename(dest));
+}
+
+/** Where a folder goes: it becomes `folder`, or is called `own` there. Throws `bad-name`. */
+export function placeOfFolder(
+  dest: string,
+  several: boolean,
+  name: Name | undefined,
+): { readonly folder: string; readonly own: Name | undefined; readonly shown: string } {
+  const folder = dest || ".";
+  if (name === undefined || !isInto(dest, several)) {
+    return { folder, own: undefined, shown: folder.replace(/(?<=.)\/+$/, "") };
+  }
+  return { folder, own: checked(name), shown: shownIn(folder, name) };
 }
 
 function checked(name: Name): Name {

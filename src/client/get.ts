@@ -15,9 +15,9 @@ export interface GetRequest {
 }
 
 export interface GetOptions extends RetryOptions {
-  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes" | "onGoOn">;
+  readonly receiver: Omit<ReceiverOptions, "land" | "onOutcome" | "onBytes" | "onGoOn" | "onCompare">;
   /** Says where the path goes, once it is known what it is; throws what is in the way. */
-  place(source: number, kind: "file" | "folder"): Landing;
+  place(source: number, kind: "file" | "folder"): Landing | Promise<Landing>;
   /** Nothing is there that could be the same. */
   fresh(): boolean;
   /** Paths below what was asked for that are not wanted. */
@@ -31,6 +31,14 @@ export interface GetOptions extends RetryOptions {
   onFile?(length: number | null): void;
   /** A file goes on after so many bytes. */
   onGoOn?(bytes: number): void;
+  /** So many bytes of a file that are here are compared first. */
+  onCompare?(bytes: number): void;
+}
+
+export interface Got extends Counts {
+  readonly connections: number;
+  /** Files and links that the last of them told of, and that are here. */
+  readonly there: number;
 }
 
 /** One of our paths, as the server said what it is. */
@@ -47,7 +55,7 @@ export async function get(
   open: () => Promise<Session>,
   request: GetRequest,
   options: GetOptions,
-): Promise<Counts> {
+): Promise<Got> {
   const totals: Counts = { files: 0, bytes: 0, skipped: 0, failed: 0 };
   /** How far any connection came: entries with their end, and bytes of the next one. */
   const furthest = { told: 0, bytes: 0 };
@@ -65,9 +73,11 @@ export async function get(
       const session = await open();
       opened += 1;
       let told = 0;
+      let there = 0;
       try {
         const outcome = (one: Outcome): void => {
           told += 1;
+          if (one.kind !== "folder" && one.error === undefined) there += 1;
           reached(told, 0);
           // what does not come is told by each connection
           if ((one.action === "same" || one.error !== undefined) && told <= toldBefore) return;
@@ -80,7 +90,7 @@ export async function get(
         };
         return await released(session, options.keeps, async () => {
           await once(session, request, { ...options, onOutcome: outcome, onBytes: bytes });
-          return totals;
+          return { ...totals, connections: opened, there };
         });
       } finally {
         toldBefore = Math.max(toldBefore, told);
@@ -115,6 +125,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
       return place;
     },
     onGoOn: (bytes) => options.onGoOn?.(bytes),
+    onCompare: (bytes) => options.onCompare?.(bytes),
     ...(options.isLeftOut === undefined ? {} : { isLeftOut: leftOut(options.isLeftOut) }),
     onOutcome: tell,
     onBytes: (count, there) => options.onBytes?.(count, there),
@@ -126,7 +137,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
       const { message, frame } = await session.next();
       switch (message.type) {
         case "source":
-          asked.push(next(message, asked.length, paths.length, options));
+          asked.push(await next(message, asked.length, paths.length, options));
           break;
         case "missed": {
           if (message.skipped !== true) isFailureKnown = true;
@@ -163,7 +174,7 @@ async function once(session: Session, request: GetRequest, options: GetOptions):
   }
 }
 
-function next(message: Source, due: number, most: number, options: GetOptions): Asked {
+async function next(message: Source, due: number, most: number, options: GetOptions): Promise<Asked> {
   const { source } = message;
   if (source !== due || source >= most) {
     throw new SockError("protocol", "the server sent what nobody asked for");
@@ -174,7 +185,7 @@ function next(message: Source, due: number, most: number, options: GetOptions): 
     return { kind: "file", begun: false, landing: error };
   }
   try {
-    return { kind: message.kind, begun: false, landing: options.place(source, message.kind) };
+    return { kind: message.kind, begun: false, landing: await options.place(source, message.kind) };
   } catch (thrown) {
     const error = asSockError(thrown);
     options.onFailed(source, error);
@@ -243,7 +254,7 @@ function landing(entry: Entry, all: readonly Asked[], links: Links): Landing {
   asked.begun = true;
   if (isTop) return asked.landing;
   const below = wireSegments(path);
-  const { root, segments, shown } = asked.landing;
-  const own = [...segments, ...below];
-  return { root, segments: own, shown: shown === "." ? showPath(below) : `${shown}/${showPath(below)}` };
+  const { root, segments, shown, live } = asked.landing;
+  const inside = shown === "." ? showPath(below) : `${shown}/${showPath(below)}`;
+  return { root, segments: [...segments, ...below], shown: inside, live };
 }

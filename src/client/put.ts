@@ -28,6 +28,8 @@ export interface PutOptions extends RetryOptions {
   onBytes?(bytes: number, item: FileItem | StreamItem): void;
   /** A file goes on after so many bytes that are there. */
   onGoOn?(bytes: number): void;
+  /** So many bytes of a file that are there are compared first. */
+  onCompare?(bytes: number): void;
 }
 
 /**
@@ -49,6 +51,7 @@ export async function put(
     pool: options.pool,
     pace: options.pace,
     onGoOn: (bytes) => options.onGoOn?.(bytes),
+    onCompare: (bytes) => options.onCompare?.(bytes),
     onOutcome: (outcome) => {
       settled += 1;
       options.onOutcome?.(outcome);

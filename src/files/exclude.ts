@@ -1,11 +1,15 @@
 /** Which paths of a tree are left out, by the patterns of gitignore. */
-import ignore, { type Ignore } from "ignore";
-import { SockError } from "../errors.ts";
-import { patternText, type Segments } from "./names.ts";
+import { isEnd, parseRule, type Rule, startOf, type States, stepOf } from "../text/gitignore.ts";
+import { type Name, sameName, type Segments } from "./names.ts";
 
-/** The library remembers each path that it was asked for: after so many it is made anew. */
-const REMEMBERED = 10_000;
-const OPTIONS = { ignoreCase: false, allowRelativePaths: true };
+/** What is known of a path: of the one that was asked last, and those above it. */
+interface Level {
+  readonly name: Name;
+  /** For each rule, how far the path has come in it. */
+  readonly states: readonly States[];
+  /** It is left out, if it is a folder or if not. */
+  readonly out: { readonly folder: boolean; readonly other: boolean };
+}
 
 /**
  * Tells whether a path below the top of a tree is left out (gitignore(5), as if all patterns stood in one file at the top:
@@ -13,55 +17,39 @@ const OPTIONS = { ignoreCase: false, allowRelativePaths: true };
  * UTF-8 fits no pattern. Throws `usage` for a pattern that could never fit.
  */
 export function excluder(patterns: readonly string[]): (path: Segments, isFolder: boolean) => boolean {
-  for (const pattern of patterns) checkPattern(pattern);
-  const rules = ignore(OPTIONS).add(patterns.map((pattern) => ({ pattern })));
-  let current = fresh(rules);
-  let asked = 0;
-  const excludes = (path: Segments, isFolder: boolean): boolean => {
-    const last = path.at(-1);
-    if (last === undefined) return false;
-    // left out with a folder above it, if at all
-    if (typeof last !== "string") return excludes(path.slice(0, -1), true);
-    if (++asked % REMEMBERED === 0) current = fresh(rules);
-    const text = path.map(patternText).join("/");
-    return current.ignores(isFolder ? `${text}/` : text);
-  };
-  return patterns.length === 0 ? () => false : excludes;
-}
-
-function fresh(rules: Ignore): Ignore {
-  return ignore(OPTIONS).add(rules);
-}
-
-function checkPattern(pattern: string): void {
-  const why = flawOf(pattern);
-  if (why === undefined) return;
-  const hint = pattern.startsWith("#") ? `\\${pattern} means the name` : undefined;
-  throw new SockError("usage", `the pattern ${JSON.stringify(pattern)} ${why}`, hint);
-}
-
-function flawOf(pattern: string): string | undefined {
-  if (/^!?\/? *$/.test(pattern)) return "is empty";
-  if (pattern.startsWith("#")) return "is a comment";
-  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-  if (/[\0\r\n]/.test(pattern)) return "has a line break or a NUL";
-  if (/(?<!\\)(?:\\\\)*\\$/.test(pattern)) return "ends in a \\ that escapes nothing";
-  if (hasOpenBracket(pattern)) return "has a [ without its ]";
-  return undefined;
-}
-
-/** A set's first character may be a `]`, and `[:alpha:]` in it has its own. */
-const SET =
-  /^\[(?:[!^]|(?![!^]))(?:\[:[a-z]*:\]|\\.|(?!\[:[a-z]*:\])[^\\])(?:\[:[a-z]*:\]|\\.|(?!\[:[a-z]*:\])[^\]\\])*\]/;
-
-function hasOpenBracket(pattern: string): boolean {
-  for (let at = 0; at < pattern.length; at++) {
-    if (pattern[at] === "\\") at += 1;
-    else if (pattern[at] === "[") {
-      const set = SET.exec(pattern.slice(at));
-      if (set === null) return true;
-      at += set[0].length - 1;
+  const rules = patterns.map(parseRule);
+  const start = rules.map(startOf);
+  const levels: Level[] = [];
+  return (path, isFolder) => {
+    // most paths are in the folder of the one before
+    let known = 0;
+    while (known < levels.length && known < path.length) {
+      if (!sameName(levels[known]?.name ?? "", path[known] ?? "")) break;
+      known += 1;
     }
-  }
-  return false;
+    levels.length = known;
+    for (const name of path.slice(known)) levels.push(levelOf(rules, start, levels.at(-1), name));
+    const out = levels.at(-1)?.out;
+    return isFolder ? out?.folder === true : out?.other === true;
+  };
+}
+
+const IN = { folder: false, other: false };
+const OUT = { folder: true, other: true };
+
+function levelOf(
+  rules: readonly Rule[],
+  start: readonly States[],
+  above: Level | undefined,
+  name: Name,
+): Level {
+  if (above?.out.folder === true) return { name, states: [], out: OUT };
+  const characters = typeof name === "string" ? [...name] : undefined;
+  const before = above?.states ?? start;
+  const states = rules.map((rule, index) => stepOf(rule, before[index] ?? [], characters));
+  if (characters === undefined) return { name, states, out: IN };
+  const fitting = rules.filter((rule, index) => isEnd(rule, states[index] ?? []));
+  const folder = fitting.at(-1)?.negated === false;
+  const other = fitting.findLast((rule) => !rule.foldersOnly)?.negated === false;
+  return { name, states, out: { folder, other } };
 }

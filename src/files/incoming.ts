@@ -65,6 +65,8 @@ export class Incoming {
   #open = true;
   /** Given up for now: its bytes stay. */
   #kept = false;
+  /** It is decided how much of what was there before is good. */
+  #begun = false;
 
   private constructor(root: Root, segments: Segments, options: IncomingOptions, held: Held | undefined) {
     this.#root = root;
@@ -127,6 +129,7 @@ export class Incoming {
     if (this.#held === undefined) return;
     if (this.#held.partial.bytes > at) fs.ftruncateSync(this.#held.partial.fd, at);
     this.#written = at;
+    this.#begun = true;
   }
 
   /** Writes all of `buffer` at `position` (bytes), off the main thread. Several may be under way. */
@@ -177,7 +180,9 @@ export class Incoming {
   async keep(): Promise<void> {
     const held = this.#held;
     if (held === undefined || !this.#open) return;
-    if (!held.partial.resumable || this.#written < RESUME_BYTES) {
+    // what was there stays also where nobody came to say how much of it is right
+    const bytes = this.#begun ? this.#written : Math.max(this.#written, held.partial.bytes);
+    if (!held.partial.resumable || bytes < RESUME_BYTES) {
       this.discard();
       return;
     }

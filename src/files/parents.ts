@@ -6,7 +6,7 @@ import { type Segments, sameName } from "./names.ts";
 import type { Root } from "./root.ts";
 
 /** A folder that was in its place is taken to be there still for so long, ms: no look is closer to the write than that. */
-const STILL_MS = 5;
+export const STILL_MS = 5;
 
 /** Grows when a folder of ours has changed names with another: nothing held from before is taken to be in its place. */
 let moves = 0;

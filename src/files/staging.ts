@@ -51,9 +51,9 @@ export class StagedTree {
   static async begin(
     root: Root,
     segments: Segments,
-    owner: { key: string; run: string },
+    owner: { key: string; run: string; shown?: string },
   ): Promise<StagedTree> {
-    const shown = root.show(segments);
+    const shown = owner.shown ?? root.show(segments);
     if (segments.length === 0) {
       throw new SockError(
         "outside",
@@ -63,7 +63,8 @@ export class StagedTree {
     }
     const stack = new DisposableStack();
     try {
-      const { folder: parent, name } = root.openParent(realSegments(root, segments), { create: true });
+      const real = realSegments(root, segments);
+      const { folder: parent, name } = root.openParent(real, { create: true });
       stack.defer(() => parent.close());
       const live = openLive(parent, name, shown);
       stack.defer(() => live?.close());
@@ -75,7 +76,7 @@ export class StagedTree {
         partials.close();
         removeEmptyPartialFolder(holder);
       });
-      const staged = STAGED_PREFIX + partialId(owner.key, [shown]);
+      const staged = STAGED_PREFIX + partialId(owner.key, real);
       const place = `${holder.mount} ${holder.ino} ${staged}`;
       const claimed = await claim(partials, staged, owner.run);
       stack.defer(() => fs.closeSync(claimed.lock));
@@ -109,15 +110,11 @@ export class StagedTree {
       if (watched.some((folder) => hasChanged(this.live, folder))) throw changed(this.#shown);
       const now = parent.entry(name);
       if (now === undefined || !sameFile(now, this.live)) {
-        throw new SockError("changed", `${this.#shown}: was replaced meanwhile`, "send it again");
+        throw new SockError("changed", `${this.#shown}: was replaced meanwhile`, "try it again");
       }
       unmark();
       if (!exchange(from, to)) {
-        throw new SockError(
-          "failed",
-          `${this.#shown}: this file system can't exchange two folders`,
-          "put without --atomic",
-        );
+        throw new SockError("failed", `${this.#shown}: this file system can't exchange two folders`, WITHOUT);
       }
       foldersMoved();
       remember(place, run);
@@ -143,6 +140,9 @@ export class StagedTree {
     this.#held.stack.dispose();
   }
 }
+
+/** What helps where a folder can't change as one. */
+const WITHOUT = "leave --atomic out";
 
 interface Held {
   readonly parent: Folder;
@@ -182,11 +182,7 @@ function openLive(parent: Folder, name: Name, shown: string): Folder | undefined
 }
 
 function mountPoint(shown: string): SockError {
-  return new SockError(
-    "permission",
-    `${shown}: is a mount point, which can't be exchanged`,
-    "put without --atomic",
-  );
+  return new SockError("permission", `${shown}: is a mount point, which can't be exchanged`, WITHOUT);
 }
 
 /** Where the way leads through links that stay inside, the way without them: a link has nothing that could be exchanged. */
@@ -268,7 +264,7 @@ function hasChanged(top: Folder | undefined, { path, ctimeNs }: Watched): boolea
 }
 
 function changed(shown: string): SockError {
-  return new SockError("changed", `${shown}: something else was put there meanwhile`, "send it again");
+  return new SockError("changed", `${shown}: something else was put there meanwhile`, "try it again");
 }
 
 /**
@@ -332,11 +328,7 @@ function keepOwner(from: Folder, to: Folder, shown: string): void {
   } catch (thrown) {
     // a group that we are not in is less than another owner
     if (errnoOf(thrown) !== "EPERM" || uid !== now.uid) {
-      throw new SockError(
-        "permission",
-        `${shown}: belongs to another user, and would be ours`,
-        "put without --atomic",
-      );
+      throw new SockError("permission", `${shown}: belongs to another user, and would be ours`, WITHOUT);
     }
   }
 }

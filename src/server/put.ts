@@ -2,7 +2,7 @@ import { asSockError, SockError } from "../errors.ts";
 import type { Folder } from "../files/folder.ts";
 import { land } from "../files/landing.ts";
 import { type Name, parseDestination, showPath, wireSegments } from "../files/names.ts";
-import { Parents } from "../files/parents.ts";
+import { Parents, STILL_MS } from "../files/parents.ts";
 import { partialId } from "../files/partials.ts";
 import type { Root } from "../files/root.ts";
 import { StagedTree } from "../files/staging.ts";
@@ -25,10 +25,7 @@ export async function answerPut(session: Session, request: Put): Promise<void> {
   try {
     conversation = await PutConversation.begin(session, request);
   } catch (thrown) {
-    const { code, message, hint } = asSockError(thrown);
-    session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
-    session.report("put", request.to, 0, performance.now(), code);
-    await passOver(session);
+    await refuse(session, request, asSockError(thrown));
     return;
   }
   await conversation.run();
@@ -55,6 +52,8 @@ class PutConversation {
   #entries = 0;
   readonly #offered = new Set<number>();
   #told = 0;
+  /** When it was last looked whether what came is where its path leads. */
+  #looked = 0;
 
   static async begin(session: Session, request: Put): Promise<PutConversation> {
     session.require("put");
@@ -121,7 +120,6 @@ class PutConversation {
       sync: request.sync ?? false,
       checksum: request.checksum ?? false,
       dry: request.dry ?? false,
-      live: this.#live,
       mayCompare: session.allows("get"),
       pool: context.pool,
       owner: grant.hash,
@@ -143,6 +141,11 @@ class PutConversation {
       channel.send({ type: "ready", fresh: this.#fresh(), ...kept });
       for (;;) {
         const { message, frame } = await this.#session.next();
+        if (message.type === "entry" && !this.#isInPlace()) {
+          frame.release?.();
+          await refuse(this.#session, this.#request, displaced());
+          return;
+        }
         switch (message.type) {
           case "entry":
           case "data":
@@ -155,7 +158,7 @@ class PutConversation {
             if (this.#receiver.busy) {
               throw new SockError("protocol", "the end came in the middle of an entry");
             }
-            await this.#publish();
+            await this.#publish().finally(() => this.#mustBeInPlace());
             channel.send({ type: "result", ...this.#receiver.counts });
             return;
           default:
@@ -185,6 +188,18 @@ class PutConversation {
       await staged.remove();
       throw thrown;
     }
+  }
+
+  /** A client may come back after any entry and not speak of those before: so each is looked at, but for a moment. */
+  #isInPlace(): boolean {
+    const now = performance.now();
+    if (now - this.#looked < STILL_MS) return true;
+    this.#looked = now;
+    return this.#place.isInPlace();
+  }
+
+  #mustBeInPlace(): void {
+    if (!this.#place.isInPlace()) throw displaced();
   }
 
   /** Nothing is there that what comes would have to be compared with. */
@@ -221,7 +236,7 @@ class PutConversation {
         : path === "." && entry.kind === "folder"
           ? this.#into
           : [...this.#into, ...wireSegments(path)];
-    return { root, segments, shown: prefix + showPath(segments) };
+    return { root, segments, shown: prefix + showPath(segments), live: this.#live };
   }
 
   #landStaged({ root }: StagedTree, entry: Entry): Landing {
@@ -229,7 +244,7 @@ class PutConversation {
     const isTop = path === "." && entry.kind === "folder";
     const segments = isTop ? [] : wireSegments(path);
     const shown = this.#place.prefix + showPath([...(this.#into ?? []), ...segments]);
-    return { root, segments, shown, ownsRoot: true };
+    return { root, segments, shown, ownsRoot: true, live: this.#live };
   }
 
   #outcome(outcome: Outcome): void {
@@ -277,6 +292,14 @@ function mustNotBeFile({ root, prefix }: Place, segments: readonly Name[]): void
   );
 }
 
+function displaced(): SockError {
+  return new SockError(
+    "changed",
+    "the folder was replaced meanwhile, and what came went into the old one",
+    "send it again",
+  );
+}
+
 function evicted(): SockError {
   return new SockError("lost", "a newer connection of this client goes on with it");
 }
@@ -289,6 +312,13 @@ function liveFolder(root: Root, segments: readonly Name[]): Folder | undefined {
     if (asSockError(thrown).code === "not-found") return undefined;
     throw thrown;
   }
+}
+
+/** All of it is refused: what is on its way is passed over. */
+async function refuse(session: Session, request: Put, { code, message, hint }: SockError): Promise<void> {
+  session.channel.send({ type: "error", code, message, ...(hint === undefined ? {} : { hint }) });
+  session.report("put", request.to, 0, performance.now(), code);
+  await passOver(session);
 }
 
 async function passOver(session: Session): Promise<void> {

@@ -19,6 +19,8 @@ export interface Place {
   readonly writable: boolean;
   /** Goes before a path under `root` to make it the client's again. */
   readonly prefix: string;
+  /** False when the root is a key's own folder, and another one has its name by now. */
+  readonly isInPlace: () => boolean;
 }
 
 const SLASH = 0x2f;
@@ -73,7 +75,10 @@ export class Shares {
     }
     // for a key with a scope its folder is the root, and what it is told has no scope in front
     const prefix = this.#named && grant.scope === "" ? `${share.name}/` : "";
-    return { root: this.#open(share, scope), path: rest, writable: share.writable, prefix };
+    const root = this.#open(share, scope);
+    const top = scope === "" ? undefined : this.#roots.get(keyOf(share, ""));
+    const inPlace = (): boolean => top === undefined || isInPlace(root, top, scope);
+    return { root, path: rest, writable: share.writable, prefix, isInPlace: inPlace };
   }
 
   /** The folders that stand at this key's top, sorted; undefined where its top is one folder. */

@@ -90,7 +90,7 @@ function cutsOf(text: string, start: number): number[] {
   return [];
 }
 
-type Token =
+export type Token =
   | { kind: "any" }
   | { kind: "one" }
   | { kind: "is"; character: string }
@@ -102,7 +102,7 @@ export type MatchName = (name: string) => boolean;
 export function nameMatcher(pattern: string): MatchName {
   const tokens = tokensOf(pattern);
   const isHidden = pattern.startsWith(".");
-  return (name) => (isHidden || !name.startsWith(".")) && matches(tokens, [...name]);
+  return (name) => (isHidden || !name.startsWith(".")) && matchesTokens(tokens, [...name]);
 }
 
 /** Tells which paths (their names) a pattern with `**` means, part by part. */
@@ -138,7 +138,8 @@ function closed(parts: readonly (MatchName | undefined)[], states: Set<number>):
   return states;
 }
 
-function matches(tokens: readonly Token[], characters: readonly string[]): boolean {
+/** Whether they mean the name, character by character. At most length times length steps. */
+export function matchesTokens(tokens: readonly Token[], characters: readonly string[]): boolean {
   let [token, at] = [0, 0];
   // where the last `*` stands, and how far its run has come
   let [star, run] = [-1, 0];

@@ -138,6 +138,7 @@ export class LargeFile {
     }
     const have = Math.min(incoming.kept, this.entry.resume ?? 0);
     if (have > 0) {
+      options.onCompare?.(have);
       const read = (block: Uint8Array, at: number): Promise<number> => incoming.readKept(block, at);
       this.#proving = new Proving(have, read, this.#digester, options.pool);
     } else if (this.entry.resume === undefined || incoming.kept > 0 || !this.#openBasis()) {
@@ -155,7 +156,7 @@ export class LargeFile {
     } catch {
       return false;
     }
-    if (length === null || this.entry.resume !== length || !canBeProved(options, existing, length))
+    if (length === null || this.entry.resume !== length || !canBeProved(this.#put, existing, length))
       return false;
     let file: Outgoing;
     try {
@@ -165,6 +166,7 @@ export class LargeFile {
       return false;
     }
     this.#basis = { file, existing };
+    options.onCompare?.(length);
     this.#proving = new Proving(length, (block, at) => file.read(block, at), this.#digester, options.pool);
     return true;
   }

@@ -17,6 +17,8 @@ export interface SenderOptions {
   onOutcome?(outcome: Outcome): void;
   /** A file goes on after so many bytes that are there. */
   onGoOn?(bytes: number, item: FileItem | StreamItem): void;
+  /** So many bytes of a file that are there are compared first. */
+  onCompare?(bytes: number): void;
   /** Something does not come, and the receiver does not know of it yet. */
   onMissed?(at: { source: number; path: WirePath }, error: SockError, skipped: boolean): void;
   /** Bytes of files that went out, and what is sent now. */

@@ -11,7 +11,10 @@ const ROOM_BYTES = 4 * 1024 * 1024;
 /** What one root needs while many files go into it. */
 export class Place {
   readonly root: Root;
+  /** Of files and links. */
   readonly parents: Parents;
+  /** Those that get their mode and time when all is in them, while files go into others. */
+  readonly folders: Parents;
   /** Bytes that may be written before the free space is looked at again. */
   #room = 0;
   /** One for each file system below the root. */
@@ -20,6 +23,7 @@ export class Place {
   constructor(root: Root) {
     this.root = root;
     this.parents = new Parents(root);
+    this.folders = new Parents(root);
   }
 
   /** Where small files are written that go into `parent`: on its own file system. */
@@ -46,6 +50,7 @@ export class Place {
 
   close(): void {
     this.parents.close();
+    this.folders.close();
     for (const { files, holder } of this.#small.values()) {
       files.close();
       holder?.close();

@@ -17,6 +17,8 @@ export interface Landing {
   readonly ownsRoot?: boolean;
   /** `segments` is empty, and the root was there before: what comes goes into it, and it keeps its own mode and time. */
   readonly keepsRoot?: boolean;
+  /** The tree that what comes will take the place of as one; a file that is the same there needs not come. */
+  readonly live?: Parents | undefined;
 }
 
 export interface ReceiverOptions {
@@ -27,8 +29,6 @@ export interface ReceiverOptions {
   readonly checksum: boolean;
   /** Nothing is changed; the answers say what would be. */
   readonly dry: boolean;
-  /** The tree that what comes will take the place of as one; a file that is the same there needs not come. */
-  readonly live?: Parents | undefined;
   /** The sender is not told where things are put: in a get that is the user's own business. */
   readonly isPrivate?: boolean;
   /** The sender may learn whether a file that is there has the bytes that it names: it may read the file anyway. */
@@ -52,6 +52,8 @@ export interface ReceiverOptions {
   onOutcome?(outcome: Outcome): void;
   /** A file goes on after so many bytes that are there. */
   onGoOn?(bytes: number): void;
+  /** So many bytes of a file that are there are compared first. */
+  onCompare?(bytes: number): void;
   /** Bytes that have come, of all files, and how many of the current one are there now. */
   onBytes?(bytes: number, there: number): void;
 }

@@ -80,6 +80,7 @@ export async function sendLarge(
     let start = 0;
     if (pending.have > 0) {
       pending.from = undefined;
+      sender.options.onCompare?.(pending.have);
       const hashed = await prove(wire, sender, pending, read, digester);
       start = await sender.proved(wire, pending);
       if (pending.answered) return;

@@ -33,20 +33,15 @@ export interface Put {
 /** Makes the folder if it is not there, and gives it its mode and time. */
 export function putFolder(put: Put, { mode, mtime }: FolderEntry): Outcome {
   const { landing, options, place } = put;
-  const { root, segments, shown } = landing;
+  const { segments, shown } = landing;
   const done = (action: Outcome["action"]): Outcome => ({ ...base(put, "folder"), action });
   if (segments.length === 0 && landing.keepsRoot === true) return done("same");
   if (segments.length === 0 && landing.ownsRoot !== true)
     throw new SockError("bad-name", `${shown}: is the served folder itself`);
   return named(shown, () => {
     if (options.dry) return done("same");
-    let known = true;
-    try {
-      root.statEntry(segments);
-    } catch {
-      known = false;
-    }
-    const folder = place.parents.open(segments, true);
+    const folder = place.folders.open(segments, true);
+    const known = !folder.isNew;
     const stat = fs.statSync(folder.path(), { bigint: true });
     const { protects } = options;
     // folders come after what is in them: one that is there now may have been made for that
@@ -155,14 +150,14 @@ export function foreseenStream(put: Put, entry: FileEntry): Outcome {
 
 /** In a tree that will take the place of another as one: what is new in it may take the place of something. */
 export function asLive(
-  { options, landing }: Put,
+  { landing }: Put,
   action: Outcome["action"],
   isSame?: (there: Folder) => boolean,
 ): Outcome["action"] {
   const name = landing.segments.at(-1);
-  if (options.live === undefined || action !== "new" || name === undefined) return action;
+  if (landing.live === undefined || action !== "new" || name === undefined) return action;
   try {
-    const there = options.live.open(landing.segments.slice(0, -1), false);
+    const there = landing.live.open(landing.segments.slice(0, -1), false);
     const existing = there.entry(name);
     if (existing === undefined) return "new";
     return existing.kind === "link" && isSame?.(there) === true ? "same" : "replaced";
@@ -173,8 +168,8 @@ export function asLive(
 
 /** A file that is in the live tree already, just so: it gets a second name in the new one. */
 function fromLive(put: Put, entry: FileEntry): Outcome | undefined {
-  const { live, checksum, dry } = put.options;
-  const { segments } = put.landing;
+  const { checksum, dry } = put.options;
+  const { live, segments } = put.landing;
   const name = segments.at(-1);
   if (live === undefined || checksum || name === undefined || entry.mtime === null) return undefined;
   let folder: Folder;
@@ -205,7 +200,7 @@ function compared(
 ): Outcome | undefined {
   const { options } = put;
   if (existing === undefined || existing.bytes > SMALL_FILE_BYTES) return undefined;
-  if (!canBeProved(options, existing, entry.length)) return undefined;
+  if (!canBeProved(put, existing, entry.length)) return undefined;
   const bytes = readSmall(parent, name, existing);
   if (bytes === undefined || digestOf(options.digest, bytes) !== digest) return undefined;
   return { ...base(put, "file"), bytes: bytes.length, digest, action: putMetadata(put, entry, existing) };
@@ -229,27 +224,23 @@ function readSmall(parent: Folder, name: Name, existing: Existing): Uint8Array |
 }
 
 /** Bytes that may be there: of a transfer that broke, or of the file that is to be replaced, if it is as long. */
-function kept(
-  { options, place, landing }: Put,
-  parent: Folder,
-  length: number,
-  existing: Existing | undefined,
-): number {
+function kept(put: Put, parent: Folder, length: number, existing: Existing | undefined): number {
+  const { options, place, landing } = put;
   if (options.owner !== undefined && length >= RESUME_BYTES && !options.dry) {
     const bytes = partialBytes(place.root, parent, partialId(options.owner, [pathBytes(landing.shown)]));
     if (bytes > 0) return Math.min(bytes, length);
   }
-  return canBeProved(options, existing, length) ? length : 0;
+  return canBeProved(put, existing, length) ? length : 0;
 }
 
 /** Whether the bytes of the old file may be those of the new one, and are worth a look. */
 export function canBeProved(
-  options: ReceiverOptions,
+  { options, landing }: Put,
   existing: Existing | undefined,
   length: number | null,
 ): boolean {
   if (existing?.kind !== "file" || existing.bytes !== length || length === 0) return false;
-  return options.onExists === "replace" && options.mayCompare && options.live === undefined;
+  return options.onExists === "replace" && options.mayCompare && landing.live === undefined;
 }
 
 /** The same size and time: it is there already; a mode that differs is set. Undefined where the bytes have to come. */
@@ -271,7 +262,7 @@ function alike(
   const digest = options.checksum ? digestOf(options.digest, new Uint8Array(0)) : "";
   if (hasMode(existing, entry.mode)) return { ...base(put, "file"), bytes, digest, action: "same" };
   // it may be another name of a file that is live
-  if (options.live !== undefined) return undefined;
+  if (put.landing.live !== undefined) return undefined;
   if (!options.dry) repair(parent, name, existing, { mode: entry.mode, mtimeUs: entry.mtime });
   return { ...base(put, "file"), bytes, digest, action: "repaired" };
 }

@@ -1,6 +1,7 @@
 /** `put --atomic` whose connection breaks in the middle: what was sent before is still there, or nothing changes. */
 import { expect, test } from "bun:test";
 import { renameSync } from "node:fs";
+import { codeAt, start } from "../helpers/child.ts";
 import { pair, type Pair, pairWithLine, plant } from "../helpers/pair.ts";
 import type { Relay } from "../helpers/relay.ts";
 import { sock } from "../helpers/run.ts";
@@ -75,3 +76,52 @@ test("a key whose scope is the folder goes on in the new one, and after it was g
   plant(ends.root("www"), { a: "another" });
   expect(await scoped("get", ":a", "-")).toMatchObject({ status: 0, stdout: "another" });
 });
+
+test("a put of such a key that is under way then does not end well in the old folder, and the same again does", async () => {
+  await using ends = await pairWithLine();
+  plant(ends.here(), {
+    "v/a": "new",
+    "w/b": "small",
+    "w/large": Buffer.alloc(20_000_000, "n"),
+    "w/z": "last",
+  });
+  plant(ends.root("www"), { a: "the old one" });
+  const invite = ["invite", "--direct", "--name", "scoped", "--scope", "www", "--allow", "put,get,ls"];
+  const code = await sock(invite, { home: ends.base("state") });
+  const env = { SOCK_JOIN: codeAt(code.stdout.trim(), ends.relay.port) };
+  const more = { env, home: ends.base("home"), cwd: ends.here() };
+  const past = { ...more, env: { SOCK_JOIN: ends.server.join } };
+  const exchanged = async (): Promise<void> => {
+    expect(await sock(["put", "--atomic", "v", ":www"], past)).toMatchObject({ status: 0 });
+  };
+  const moved = (): void => {
+    renameSync(ends.root("www"), ends.root(`old-${performance.now()}`));
+    plant(ends.root("www"), { a: "another" });
+  };
+  for (const [how, words, change] of [
+    ["one file, exchanged", ["put", "w/large", ":"], exchanged],
+    ["one file, moved", ["put", "w/large", ":"], moved],
+    ["a tree, exchanged", ["put", "w", ":"], exchanged],
+    ["a tree, moved", ["put", "w", ":"], moved],
+    ["as one, moved", ["put", "--atomic", "w", ":"], moved],
+  ] as const) {
+    plant(ends.here("w"), { large: Buffer.alloc(20_000_000, how) });
+    ends.relay.faults.up.rate = 10_000_000;
+    const at = ends.relay.bytes.up;
+    await using child = await start([...words, "--compress", "never"], more);
+    await until(() => ends.relay.bytes.up - at > 5_000_000, "a quarter of it");
+    await change();
+    ends.relay.faults.up.rate = Infinity;
+    const status = await child.ended();
+    expect([how, status, child.stderr()]).toEqual([
+      how,
+      1,
+      expect.stringContaining("was replaced meanwhile"),
+    ]);
+    const again = await sock([...words], more);
+    expect([how, again.status, again.stderr]).toEqual([how, 0, expect.any(String)]);
+    const there = treeOf(how.startsWith("one") ? ends.root("www") : ends.root("www", "w"));
+    expect([how, there["large"]]).toEqual([how, treeOf(ends.here("w"))["large"]]);
+  }
+  expect(treeOf(ends.root("www", "w"))).toEqual(treeOf(ends.here("w")));
+}, 60_000);

@@ -184,6 +184,20 @@ describe("--max-file, --max-entries, --min-free", () => {
     expect(await there.pipe(Buffer.alloc(MB), "put", "-", ":old")).toMatchObject({ status: 0 });
   });
 
+  test("what helps is said once, however many files are refused", async () => {
+    for (const [flags, hint] of [
+      [["--max-entries", "1"], "--max-entries"],
+      [["--min-free", "8000T"], "--min-free"],
+      [["--max-file", "2"], "--max-file"],
+    ] as const) {
+      await using there = await ground(...flags);
+      const ran = await there.run("put", "tree", "small", ":all/");
+      expect(ran.status).toBe(8);
+      expect(ran.stderr.match(/^sock: all\/.*|^sock: (?:tree|small).*/gm)?.length).toBeGreaterThan(1);
+      expect([hint, ran.stderr.match(/^sock: hint: .*/gm)]).toEqual([hint, [expect.stringContaining(hint)]]);
+    }
+  });
+
   test("--max-entries counts what is put, once each, however it is sent", async () => {
     await using there = await ground("--max-entries", "4");
     for (const where of [":in", ":in", ":fresh/", ":in2"]) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import fc from "fast-check";
+import ignore from "ignore";
 import { excluder } from "../../src/files/exclude.ts";
 import { codeOf } from "../helpers/codes.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
@@ -56,6 +57,23 @@ const RULES: [patterns: string[], out: string[], not: string[]][] = [
   [["*"], ["a", ".a", "a/b"], []],
   [["Foo"], ["Foo"], ["foo", "FOO"]],
   [["..foo"], ["..foo", "a/..foo"], ["foo"]],
+  [["[[:digit:]_]"], ["1", "_"], ["a", "é"]],
+  [["[![:alpha:]]"], ["1"], ["a"]],
+  [
+    ["[]a-c]", "x[\\]-]"],
+    ["]", "b", "x]", "x-"],
+    ["d", "-", "xa"],
+  ],
+  [["[c-a]"], ["c"], ["a", "b"]],
+  [
+    ["[[:nothing:]]", "[a/b]"],
+    ["a", "b"],
+    ["x/a", "n"],
+  ],
+  [["a\\ \\  "], ["a  "], ["a", "a   "]],
+  [["a/**/b/**/c"], ["a/b/c", "a/x/b/y/c"], ["a/c", "b/c"]],
+  [["a/**/"], ["a/x/", "a/x/y/"], ["a/x", "a/"]],
+  [["?é", "*🦊"], ["xé", "🦊é", "a🦊"], ["é"]],
 ];
 
 for (const [patterns, out, not] of RULES) {
@@ -97,14 +115,78 @@ describe("patterns that could never fit", () => {
     "[!]",
     "[]",
     "[[:alpha:]",
+    "a\\/",
   ];
   test.each(bad)("%j is a usage error", (pattern) => {
     expect(codeOf(() => excluder(["fine", pattern]))).toBe("usage");
   });
-  const good = ["a\\\\", "\\[", "[]]", "[!]]", "[[:alpha:]]", "a]", "\\#", "!#x", "a#b", "[\\]]"];
+  const good = ["a\\\\", "a\\ ", "\\[", "[]]", "[!]]", "[[:alpha:]]", "a]", "\\#", "!#x", "a#b", "[\\]]"];
   test.each(good)("%j is none", (pattern) => {
     expect(codeOf(() => excluder([pattern]))).toBeUndefined();
   });
+});
+
+test("no pattern takes long, whatever the names are", () => {
+  const long = "a".repeat(255);
+  const stars = "*a".repeat(30);
+  for (const [pattern, path] of [
+    ["a/**/".repeat(6) + "b", Array<string>(60).fill("a")],
+    ["**/a/".repeat(12) + "b", Array<string>(256).fill("a")],
+    [`${stars}b`, [long]],
+    [`**/${stars}/**/${stars}b`, Array<string>(100).fill(long)],
+  ] as const) {
+    const excludes = excluder([pattern]);
+    const started = performance.now();
+    expect(excludes(path, false)).toBe(false);
+    expect({ pattern, ms: performance.now() - started < 200 }).toEqual({ pattern, ms: true });
+  }
+});
+
+test("decides as the library does", () => {
+  const bit = fc.constantFrom(
+    "a",
+    "b",
+    "ab",
+    "*",
+    "?",
+    "/**/",
+    "/",
+    "[ab]",
+    "[!a]",
+    "[a-c]",
+    "[]a]",
+    "[a\\-c]",
+    "[[:alpha:]]",
+    "\\*",
+    ".",
+  );
+  const pattern = fc
+    .tuple(fc.constantFrom("", "", "!", "/", "**/"), fc.array(bit, { minLength: 1, maxLength: 5 }))
+    .map(([start, bits]) => start + bits.join(""))
+    // git itself takes a ** after a plain name for folders, and the two need not agree on names that can't be
+    .filter((text) => !/[^/]\*\*|\*\*[^/]|\/\//.test(text) && text !== "!/" && text !== "/");
+  const name = fc.constantFrom("a", "b", "ab", "c", "*", "]", "-", ".a", "aab");
+  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join("/"));
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { minLength: 1, maxLength: 4 }),
+      fc.array(path, { minLength: 1, maxLength: 20 }),
+      (patterns, paths) => {
+        const theirs = ignore({ ignoreCase: false, allowRelativePaths: true }).add(
+          patterns.map((one) => ({ pattern: one })),
+        );
+        const excludes = excluder(patterns);
+        for (const one of paths) {
+          expect({ patterns, one, out: excludes(one.split("/"), false) }).toEqual({
+            patterns,
+            one,
+            out: theirs.ignores(one),
+          });
+        }
+      },
+    ),
+    { numRuns: 1500 },
+  );
 });
 
 test("asked very often, it remembers little", () => {
