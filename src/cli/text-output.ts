@@ -1,6 +1,7 @@
 /** One stream of a program's output on its way to stdout or stderr: decoded, and shown in time when nothing follows. */
 import { textStream } from "../text/decoder.ts";
 import { textEncoding, type TextEncoding } from "../text/encoder.ts";
+import { giveBack } from "../text/slab.ts";
 import type { TextStream } from "../text/stream.ts";
 import type { TextChoice } from "./text-options.ts";
 
@@ -22,6 +23,7 @@ export class TextOutput {
     const text = this.#in.push(bytes);
     this.#wait();
     await this.#put(this.#out.push(text));
+    giveBack(text);
   }
 
   async end(): Promise<void> {
@@ -42,7 +44,10 @@ export class TextOutput {
     const text = this.#in.tick();
     this.#wait();
     // whoever pushes or ends next hears of a failure
-    this.#put(this.#out.push(text)).catch(() => undefined);
+    this.#put(this.#out.push(text)).then(
+      () => giveBack(text),
+      () => undefined,
+    );
   }
 
   async #put(bytes: Uint8Array): Promise<void> {
