@@ -6,8 +6,9 @@ import { closeSync, readdirSync, readFileSync, readlinkSync, writeSync } from "n
 import { duplicate, ioctl } from "./native.ts";
 
 const O_NONBLOCK = 0o4000;
-/** ioctl_tty(2): the settings of the slave, a signal to its foreground, forgetting what was not read there. */
+/** ioctl_tty(2): settings of the slave, its foreground group, a signal to that, forgetting what was not read there. */
 const TCGETS = 0x5401;
+const TIOCGPGRP = 0x540f;
 const TIOCSIG = 0x4004_5436;
 const TCFLSH = 0x540b;
 const TCIFLUSH = 0;
@@ -72,6 +73,12 @@ export class PtyMaster {
       if (at > (last?.at ?? -1)) last = { at, signal };
     }
     return last;
+  }
+
+  /** Number of the process group in the foreground. */
+  foreground(): number | undefined {
+    const group = Buffer.alloc(4);
+    return ioctl(this.#fd, TIOCGPGRP, group) ? group.readInt32LE() : undefined;
   }
 
   /** As the terminal does for the key: to the processes in its foreground. */

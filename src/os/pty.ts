@@ -91,6 +91,11 @@ export class Pty {
     return this.#input.waiting;
   }
 
+  /** No program has its foreground but the one that it was begun with; false also where that can't be told. */
+  get isIdle(): boolean {
+    return this.#master?.foreground() === this.pid;
+  }
+
   /** A program that does not read what was typed is interrupted all the same: the key for it must not wait behind that. */
   write(bytes: Uint8Array): void {
     this.#input.push(bytes);
