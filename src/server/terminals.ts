@@ -14,7 +14,7 @@ export interface Viewer {
   /** Somebody else has it now. */
   replaced(): void;
   /** It ends, for that reason. */
-  stopped(error: SockError): void;
+  stopped(reason: SockError): void;
 }
 
 export interface TerminalOptions {
@@ -251,10 +251,10 @@ export class RemoteTerminal {
     if (this.#keptBytes < TERMINAL_UNACKED / 2) this.#pty.hold(false);
   }
 
-  stop(error: SockError): void {
+  stop(reason: SockError): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#viewer?.stopped(error);
+    this.#viewer?.stopped(reason);
     this.hangUp().catch(() => undefined);
   }
 
