@@ -1,5 +1,5 @@
 /** One file descriptor that is written in order, never blocks the event loop, and can be drained before the exit. */
-import { fstatSync, writev } from "node:fs";
+import { constants, fstatSync, openSync, writeSync, writev } from "node:fs";
 
 /** Bytes that may wait before a writer of data is held back, and above which messages are dropped. */
 const HIGH_WATER = 1024 * 1024;
@@ -23,6 +23,8 @@ export class Output {
   #busy = false;
   #dropped = 0;
   #drained: (() => void)[] = [];
+  /** The same pipe, opened once more so that it never blocks; undefined where that can't be had, null before it is tried. */
+  #direct: number | undefined | null = null;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -43,8 +45,9 @@ export class Output {
   /** The same for memory that somebody else wants back: resolves when these bytes are written; calls keep their order. */
   async lent(bytes: Uint8Array): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
-    if (bytes.length === 0) return;
-    await new Promise<void>((resolve) => this.#push(bytes, resolve));
+    const rest = bytes.subarray(this.#atOnce(bytes));
+    if (rest.length === 0) return;
+    await new Promise<void>((resolve) => this.#push(rest, resolve));
     // oxlint-disable-next-line typescript/no-unnecessary-condition -- it may have come meanwhile
     if (this.failure !== undefined) throw this.failure;
   }
@@ -64,6 +67,17 @@ export class Output {
   async drain(): Promise<void> {
     if (!this.#busy) return;
     await new Promise<void>((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Writes what a pipe takes at once, which saves a thread's turn for each piece; returns how much that is. */
+  #atOnce(bytes: Uint8Array): number {
+    if (this.#direct === null) this.#direct = openAgain(this.fd);
+    if (this.#direct === undefined || this.#waiting > 0) return 0;
+    try {
+      return writeSync(this.#direct, bytes);
+    } catch {
+      return 0; // it is full, or broken: then the next write says so
+    }
   }
 
   #push(bytes: Uint8Array, done?: () => void): void {
@@ -135,6 +149,17 @@ export class Output {
     const drained = this.#drained;
     this.#drained = [];
     for (const resolve of drained) resolve();
+  }
+}
+
+/** A pipe's flags are shared with whoever has it too, but not with one who opens it again. */
+function openAgain(fd: number): number | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined;
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
   }
 }
 
