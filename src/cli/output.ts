@@ -6,6 +6,8 @@ const HIGH_WATER = 1024 * 1024;
 /** Pieces up to this are written together, bytes, and this many of them. */
 const TOGETHER = 512 * 1024;
 const MOST_TOGETHER = 64;
+/** A pipe that has taken so much at once is asked to hold as much, bytes. */
+const MUCH = 1024 * 1024;
 /** Pause before the next try where someone else made the descriptor non-blocking and it is full, ms. */
 const FULL_PAUSE_MS = 5;
 
@@ -25,6 +27,7 @@ export class Output {
   #drained: (() => void)[] = [];
   /** The same pipe, opened once more so that it never blocks; undefined where that can't be had, null before it is tried. */
   #direct: number | undefined | null = null;
+  #carried = 0;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -74,7 +77,10 @@ export class Output {
     if (this.#direct === null) this.#direct = openAgain(this.fd);
     if (this.#direct === undefined || this.#waiting > 0) return 0;
     try {
-      return writeSync(this.#direct, bytes);
+      const written = writeSync(this.#direct, bytes);
+      if (this.#carried < MUCH && this.#carried + written >= MUCH) enlarge(this.#direct);
+      this.#carried += written;
+      return written;
     } catch {
       return 0; // it is full, or broken: then the next write says so
     }
@@ -161,6 +167,14 @@ function openAgain(fd: number): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Loaded for those who have use for it. */
+function enlarge(pipe: number): void {
+  import("../os/native.ts").then(
+    ({ enlargePipe }) => enlargePipe(pipe, MUCH),
+    () => undefined,
+  );
 }
 
 interface Piece {

@@ -30,9 +30,8 @@ const ERRNO: Readonly<Record<number, string>> = {
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
-/** Linux: how much a pipe holds, bytes; 64 KiB would make every reader wait for every writer. */
+/** Linux: how much a pipe holds. */
 const F_SETPIPE_SZ = 1031;
-const PIPE_BYTES = 256 * 1024;
 
 /** Where a struct passwd (getpwuid(3)) has the pointers to name, home and shell, bytes. */
 const PASSWD_AT = process.platform === "darwin" ? [0, 48, 56] : [0, 32, 40];
@@ -168,9 +167,12 @@ export function pipe(): { readonly read: number; readonly write: number } | unde
   const ends = new Int32Array(2);
   if (make(ends) !== 0) throw new SockError("busy", "too many files are open there now", "try again later");
   const [readEnd = -1, writeEnd = -1] = ends;
-  // refused where a user has too many large ones: then it stays small
-  load()?.fcntl?.(readEnd, F_SETPIPE_SZ, PIPE_BYTES);
   return { read: readEnd, write: writeEnd };
+}
+
+/** Has a pipe hold so many bytes. Refused where a user has too many large ones: then it stays as it was. */
+export function enlargePipe(end: number, bytes: number): void {
+  load()?.fcntl?.(end, F_SETPIPE_SZ, bytes);
 }
 
 /** A full pipe refuses our writes instead of holding them. */
