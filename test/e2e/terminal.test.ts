@@ -281,11 +281,12 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
     await using server = await terminalServer();
     await using here = await opened(server);
     const client = clientOf(server);
-    await here.enter("yes");
-    await here.shows(/^y\ny$/m);
+    const word = sleepWord();
+    await here.enter(`yes ${word}`);
+    await here.shows(new RegExp(`^${word}\\n${word}$`, "m"));
     process.kill(client, "SIGSTOP");
     const [yes] = await until(() => {
-      const found = processesWith("yes\0");
+      const found = processesWith(`yes\0${word}`);
       return found.length > 0 && found;
     });
     await until(async () => {
@@ -296,7 +297,7 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
     expect(residentMiB(server.process.pid)).toBeLessThan(200);
     process.kill(client, "SIGCONT");
     await here.key("C-c");
-    await until(() => processesWith("yes\0").length === 0, "the end of yes");
+    await until(() => processesWith(`yes\0${word}`).length === 0, "the end of yes");
     await here.enter("clear; echo $((6 * 7))");
     await here.shows(/^42$/m);
   });
