@@ -6,6 +6,7 @@ import { openSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { textStream } from "../../src/text/decoder.ts";
 import { encodeText } from "../../src/text/encoder.ts";
+import { giveBack } from "../../src/text/slab.ts";
 import { has, machine, median, scratch, timed } from "./lib/peers.ts";
 
 const MIB = 1024 * 1024;
@@ -30,7 +31,9 @@ function decode(path: string, encoding: string): void {
   let [read, out] = [0, 0];
   for (let bytes = readSync(file, chunk); bytes > 0; bytes = readSync(file, chunk)) {
     read += bytes;
-    out += stream.push(chunk.subarray(0, bytes)).length;
+    const text = stream.push(chunk.subarray(0, bytes));
+    out += text.length;
+    giveBack(text);
   }
   out += stream.end().length;
   if (out < read || read === 0) throw new Error("bytes are missing");

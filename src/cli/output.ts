@@ -1,11 +1,13 @@
 /** One file descriptor that is written in order, never blocks the event loop, and can be drained before the exit. */
-import { fstatSync, writev } from "node:fs";
+import { constants, fstatSync, openSync, writeSync, writev } from "node:fs";
 
 /** Bytes that may wait before a writer of data is held back, and above which messages are dropped. */
 const HIGH_WATER = 1024 * 1024;
 /** Pieces up to this are written together, bytes, and this many of them. */
 const TOGETHER = 512 * 1024;
 const MOST_TOGETHER = 64;
+/** A pipe that has taken so much at once is asked to hold as much, bytes. */
+const MUCH = 1024 * 1024;
 /** Pause before the next try where someone else made the descriptor non-blocking and it is full, ms. */
 const FULL_PAUSE_MS = 5;
 
@@ -23,6 +25,9 @@ export class Output {
   #busy = false;
   #dropped = 0;
   #drained: (() => void)[] = [];
+  /** The same pipe, opened once more so that it never blocks; undefined where that can't be had, null before it is tried. */
+  #direct: number | undefined | null = null;
+  #carried = 0;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -43,8 +48,9 @@ export class Output {
   /** The same for memory that somebody else wants back: resolves when these bytes are written; calls keep their order. */
   async lent(bytes: Uint8Array): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
-    if (bytes.length === 0) return;
-    await new Promise<void>((resolve) => this.#push(bytes, resolve));
+    const rest = bytes.subarray(this.#atOnce(bytes));
+    if (rest.length === 0) return;
+    await new Promise<void>((resolve) => this.#push(rest, resolve));
     // oxlint-disable-next-line typescript/no-unnecessary-condition -- it may have come meanwhile
     if (this.failure !== undefined) throw this.failure;
   }
@@ -64,6 +70,20 @@ export class Output {
   async drain(): Promise<void> {
     if (!this.#busy) return;
     await new Promise<void>((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Writes what a pipe takes at once, which saves a thread's turn for each piece; returns how much that is. */
+  #atOnce(bytes: Uint8Array): number {
+    if (this.#direct === null) this.#direct = openAgain(this.fd);
+    if (this.#direct === undefined || this.#waiting > 0) return 0;
+    try {
+      const written = writeSync(this.#direct, bytes);
+      if (this.#carried < MUCH && this.#carried + written >= MUCH) enlarge(this.#direct);
+      this.#carried += written;
+      return written;
+    } catch {
+      return 0; // it is full, or broken: then the next write says so
+    }
   }
 
   #push(bytes: Uint8Array, done?: () => void): void {
@@ -136,6 +156,25 @@ export class Output {
     this.#drained = [];
     for (const resolve of drained) resolve();
   }
+}
+
+/** A pipe's flags are shared with whoever has it too, but not with one who opens it again. */
+function openAgain(fd: number): number | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined;
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Loaded for those who have use for it. */
+function enlarge(pipe: number): void {
+  import("../os/native.ts").then(
+    ({ enlargePipe }) => enlargePipe(pipe, MUCH),
+    () => undefined,
+  );
 }
 
 interface Piece {

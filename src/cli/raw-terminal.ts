@@ -8,6 +8,7 @@ export class RawTerminal {
   readonly #direct = openDirect();
   #raw = false;
   #noticed = false;
+  #stopReading: () => void = () => undefined;
   #onSize: (() => void) | undefined;
   readonly #restore = (): void => this.#setRaw(false);
 
@@ -23,25 +24,23 @@ export class RawTerminal {
   ): void {
     process.on("exit", this.#restore);
     this.#setRaw(true);
-    let waiting = 0;
-    this.#stdin.on("data", (bytes: Uint8Array) => {
-      const taken = take(bytes);
-      if (taken === undefined) return;
-      waiting += 1;
-      this.#stdin.pause();
-      const goOn = (): void => {
-        waiting -= 1;
-        if (waiting === 0) this.#stdin.resume();
-      };
-      taken.then(goOn, goOn);
-    });
+    // without the layers of process.stdin
+    const reader = Bun.stdin.stream().getReader();
+    const read = async (): Promise<void> => {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        const taken = take(next.value);
+        if (taken !== undefined) await taken;
+      }
+    };
+    read().catch(() => undefined);
+    this.#stopReading = () => void reader.cancel().catch(() => undefined);
     this.#onSize = () => resized(this.size());
     process.on("SIGWINCH", this.#onSize);
   }
 
   end(): void {
     this.notice("");
-    this.#stdin.pause();
+    this.#stopReading();
     this.#setRaw(false);
     process.off("exit", this.#restore);
     if (this.#direct !== undefined) closeSync(this.#direct);

@@ -6,7 +6,7 @@ import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { runRemote } from "./remote-command.ts";
 import { ownConnections } from "./session-options.ts";
 import { signalStatus } from "./signal-status.ts";
-import { TEXT_ARGS, textChoice } from "./text-options.ts";
+import { SAFE_ARG, TEXT_ARGS, textChoice } from "./text-options.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 /** Status of everything that failed on our side, as ssh has it. */
@@ -30,6 +30,7 @@ const args = {
   attach: { type: "boolean", description: "go on with a terminal that waits there" },
   list: { type: "boolean", description: "the terminals that wait there" },
   ...TEXT_ARGS,
+  ...SAFE_ARG,
   detach: { type: "boolean", description: "it goes on when this end is gone" },
   ...DIALECT_ARGS,
   ...QUIET_ARGS,
@@ -92,7 +93,7 @@ export default defineVerb({
         attach: given.attach,
         cwd: given.cwd ?? null,
         text: given,
-        env: { TERM: context.env["TERM"] ?? "xterm-256color", ...environment(context.env, given.env) },
+        env: { TERM: terminalType(context.env, given), ...environment(context.env, given.env) },
       });
     }
     if (words.length === 0)
@@ -110,6 +111,11 @@ export default defineVerb({
     return told(context, exit);
   },
 });
+
+/** What programs there may draw with: without sequences, as on paper. */
+function terminalType(env: Context["env"], { safe }: Given): string {
+  return safe ? "dumb" : (env["TERM"] ?? "xterm-256color");
+}
 
 /** A second word is a terminal's name, and no command: that comes after `--`. */
 function checkTerminalName({ terminal, attach, name }: Given, words: readonly string[] | undefined): void {

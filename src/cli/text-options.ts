@@ -1,5 +1,6 @@
 /** `--encoding`, `--out-encoding` and SOCK_ENCODING, the same for all verbs that show what programs print. */
 import { chooseDecoding, type Decoding, encodingName, type Sources } from "../text/encoding.ts";
+import { SockError } from "../errors.ts";
 import type { Context } from "./verb.ts";
 
 export const TEXT_ARGS = {
@@ -11,9 +12,15 @@ export const TEXT_ARGS = {
   "out-encoding": { type: "string", valueHint: "NAME", description: "write text in this (utf-8)" },
 } as const;
 
+/** For the verbs that run programs: what others show is escaped anyway. */
+export const SAFE_ARG = {
+  safe: { type: "boolean", description: "show only text and colours of what it prints" },
+} as const;
+
 export interface TextGiven {
   readonly encoding: string | undefined;
   readonly "out-encoding": string | undefined;
+  readonly safe?: boolean | undefined;
 }
 
 export interface TextChoice {
@@ -22,6 +29,8 @@ export interface TextChoice {
   readonly send: string;
   /** What text is written in here; `raw` where it is none. */
   readonly out: string;
+  /** Of control sequences only colours are left. */
+  readonly safe?: boolean | undefined;
 }
 
 /** @throws SockError `usage` for a name that is none; check so before anything is connected (without `hello`) */
@@ -36,10 +45,13 @@ export function textChoice(
     variable: context.env["SOCK_ENCODING"],
     host: host.encoding,
     hello: stream.hello,
-    // who says what to write wants text
-    terminal: stream.terminal || given["out-encoding"] !== undefined,
+    // who says what to write wants text, and only in text sequences can be told from characters
+    terminal: stream.terminal || given["out-encoding"] !== undefined || given.safe === true,
   });
+  if (given.safe === true && decoding.kind === "raw") {
+    throw new SockError("usage", "--safe and the encoding raw exclude each other", "--encoding auto");
+  }
   const out = decoding.kind === "raw" ? "raw" : encodingName(given["out-encoding"] ?? "utf-8");
   const send = decoding.kind === "text" && decoding.stated ? decoding.encoding : "utf-8";
-  return { decoding, send, out };
+  return { decoding, send, out, safe: given.safe };
 }

@@ -30,12 +30,13 @@ const ERRNO: Readonly<Record<number, string>> = {
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
-/** Linux: how much a pipe holds, bytes; 64 KiB would make every reader wait for every writer. */
+/** Linux: how much a pipe holds. */
 const F_SETPIPE_SZ = 1031;
-const PIPE_BYTES = 256 * 1024;
 
 /** Where a struct passwd (getpwuid(3)) has the pointers to name, home and shell, bytes. */
 const PASSWD_AT = process.platform === "darwin" ? [0, 48, 56] : [0, 32, 40];
+
+const F_DUPFD_CLOEXEC = 1030;
 
 const TCOOFF = 0;
 const TCOON = 1;
@@ -49,6 +50,8 @@ interface Libc {
   readonly pipe: ((ends: Int32Array) => number) | undefined;
   /** Linux only. */
   readonly fcntl: ((fd: number, command: number, flags: number) => number) | undefined;
+  /** Linux only; the last is a number, or where a struct is. */
+  readonly ioctl: ((fd: number, request: number, value: number) => number) | undefined;
   /** Linux only. */
   readonly rename: ((from: Buffer, to: Buffer, flags: number) => number) | undefined;
   /** Linux only. */
@@ -72,6 +75,7 @@ function load(): Libc | undefined {
         tcflow: undefined,
         pipe: undefined,
         fcntl: undefined,
+        ioctl: undefined,
         rename: undefined,
         setsockopt: undefined,
       };
@@ -91,6 +95,7 @@ function linux(name: string): Libc {
     getpwuid: { args: ["u32"], returns: "ptr" },
     pipe2: { args: ["ptr", "i32"], returns: "i32" },
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+    ioctl: { args: ["i32", "u64", "u64"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
     __errno_location: { args: [], returns: "ptr" },
     setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
@@ -105,11 +110,11 @@ function linux(name: string): Libc {
     return at === null ? -1 : read.i32(at, 0);
   };
   const pipe = (ends: Int32Array): number => (symbols.pipe2(ptr(ends), O_CLOEXEC) === 0 ? 0 : errno());
-  const { flock, getpwuid, tcflow, fcntl } = symbols;
+  const { flock, getpwuid, tcflow, fcntl, ioctl: control } = symbols;
   const setsockopt = (fd: number, level: number, name: number, value: Buffer): number =>
     symbols.setsockopt(fd, level, name, ptr(value), value.length);
   const renameOrNone = number === undefined ? undefined : rename;
-  return { flock, getpwuid, tcflow, fcntl, pipe, rename: renameOrNone, setsockopt };
+  return { flock, getpwuid, tcflow, fcntl, ioctl: control, pipe, rename: renameOrNone, setsockopt };
 }
 
 function attempt<T>(action: () => T): T | undefined {
@@ -132,6 +137,17 @@ export function flow(fd: number, stopped: boolean): void {
   load()?.tcflow?.(fd, stopped ? TCOOFF : TCOON);
 }
 
+/** Another descriptor of the same open file, which no child inherits; undefined where that can't be done. */
+export function duplicate(fd: number): number | undefined {
+  const made = load()?.fcntl?.(fd, F_DUPFD_CLOEXEC, 0) ?? -1;
+  return made < 0 ? undefined : made;
+}
+
+/** ioctl(2) with a number, or with a struct that it reads or fills. False where it failed. */
+export function ioctl(fd: number, request: number, value: number | Buffer): boolean {
+  return load()?.ioctl?.(fd, request, typeof value === "number" ? value : Number(ptr(value))) === 0;
+}
+
 /** Name, home and login shell of a user; undefined where the system does not know it. */
 export function passwd(uid: number): { name: string; home: string; shell: string } | undefined {
   const at = load()?.getpwuid(uid);
@@ -151,9 +167,12 @@ export function pipe(): { readonly read: number; readonly write: number } | unde
   const ends = new Int32Array(2);
   if (make(ends) !== 0) throw new SockError("busy", "too many files are open there now", "try again later");
   const [readEnd = -1, writeEnd = -1] = ends;
-  // refused where a user has too many large ones: then it stays small
-  load()?.fcntl?.(readEnd, F_SETPIPE_SZ, PIPE_BYTES);
   return { read: readEnd, write: writeEnd };
+}
+
+/** Has a pipe hold so many bytes. Refused where a user has too many large ones: then it stays as it was. */
+export function enlargePipe(end: number, bytes: number): void {
+  load()?.fcntl?.(end, F_SETPIPE_SZ, bytes);
 }
 
 /** A full pipe refuses our writes instead of holding them. */

@@ -3,7 +3,11 @@
  * (ENXIO), so that many a script fails; where pipe2(2) is not to be had, they have to do.
  */
 import { closeSync } from "node:fs";
-import { neverBlocks, pipe } from "./native.ts";
+import { enlargePipe, neverBlocks, pipe } from "./native.ts";
+
+/** A pipe that has carried so much is made large, bytes: 64 KiB make every reader wait for every writer. */
+const MUCH = 1024 * 1024;
+const LARGE = 1024 * 1024;
 
 interface Reader {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
@@ -15,6 +19,7 @@ export class ReadEnd {
   readonly #reader: Reader;
   /** Ours to close; undefined where it is Bun's. */
   #fd: number | undefined;
+  #carried = 0;
 
   constructor(source: number | ReadableStream<Uint8Array>) {
     this.#fd = typeof source === "number" ? source : undefined;
@@ -25,7 +30,10 @@ export class ReadEnd {
   async read(): Promise<Uint8Array | undefined> {
     try {
       const { value, done } = await this.#reader.read();
-      if (!done && value !== undefined) return value;
+      if (!done && value !== undefined) {
+        this.#carry(value.length);
+        return value;
+      }
     } catch {
       // an end like any other
     }
@@ -40,6 +48,12 @@ export class ReadEnd {
     } finally {
       this.#close();
     }
+  }
+
+  #carry(bytes: number): void {
+    const before = this.#carried;
+    this.#carried += bytes;
+    if (this.#fd !== undefined && before < MUCH && this.#carried >= MUCH) enlargePipe(this.#fd, LARGE);
   }
 
   #close(): void {

@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import { SockError } from "../errors.ts";
 import { type ChildOptions, type Ended, endOf, spawnFailure, withProgram } from "./child.ts";
 import { flow } from "./native.ts";
+import { PtyDirectInput } from "./pty-direct-input.ts";
 import { PtyInput } from "./pty-input.ts";
+import { forgetInput, PtyMaster } from "./pty-master.ts";
 import { endSession } from "./session-processes.ts";
 
 export interface PtyOptions extends Omit<ChildOptions, "stdin"> {
@@ -21,7 +23,9 @@ export class Pty {
   /** Resolves when the program has ended and all of its output was given to `onData`. */
   readonly ended: Promise<Ended>;
   readonly #terminal: Bun.Terminal;
-  readonly #input: PtyInput;
+  readonly #input: PtyInput | PtyDirectInput;
+  readonly #onTaken: (bytes: number) => void;
+  #master: PtyMaster | undefined;
   /** The program's side, by which its output is stopped; undefined where that can't be done. */
   #slave: number | undefined;
   #held = false;
@@ -33,14 +37,19 @@ export class Pty {
     child: Bun.Subprocess,
     terminal: Bun.Terminal,
     input: PtyInput,
-    size: { cols: number; rows: number },
+    options: PtyOptions,
     closed: Promise<void>,
   ) {
     this.pid = child.pid;
     this.#terminal = terminal;
-    this.#input = input;
-    this.#size = size;
-    this.#slave = openSlave(child.pid);
+    this.#size = { cols: options.cols, rows: options.rows };
+    this.#onTaken = (bytes) => options.onTaken(bytes);
+    const path = slaveOf(child.pid);
+    this.#slave = path === undefined ? undefined : openSlave(path);
+    const master = path === undefined ? undefined : PtyMaster.of(path.slice(SLAVES.length));
+    this.#master = master;
+    this.#input =
+      master === undefined ? input : new PtyDirectInput((bytes) => master.write(bytes), this.#onTaken);
     this.ended = this.#end(child, closed);
   }
 
@@ -70,7 +79,7 @@ export class Pty {
       });
       ({ terminal } = child);
       if (terminal === undefined) throw new SockError("failed", "this machine has no terminals");
-      return new Pty(child, terminal, input, { cols, rows }, closed.promise);
+      return new Pty(child, terminal, input, options, closed.promise);
     } catch (thrown) {
       if (thrown instanceof SockError) throw thrown;
       throw spawnFailure(thrown, options.argv[0] ?? "");
@@ -82,8 +91,23 @@ export class Pty {
     return this.#input.waiting;
   }
 
+  /** No program has its foreground but the one that it was begun with; false also where that can't be told. */
+  get isIdle(): boolean {
+    return this.#master?.foreground() === this.pid;
+  }
+
+  /** A program that does not read what was typed is interrupted all the same: the key for it must not wait behind that. */
   write(bytes: Uint8Array): void {
     this.#input.push(bytes);
+    if (this.waiting === 0 || this.#slave === undefined) return;
+    const key = this.#master?.signalKey(bytes);
+    if (key === undefined) return;
+    const behind = bytes.subarray(key.at + 1);
+    if (this.waiting <= behind.length) return;
+    this.#onTaken(this.#input.clear() - behind.length);
+    forgetInput(this.#slave);
+    this.#master?.signal(key);
+    this.#input.push(behind);
   }
 
   /** What waits is forgotten; returns how much that is. */
@@ -124,6 +148,8 @@ export class Pty {
     this.#over = true;
     clearTimeout(this.#redrawing);
     this.#input.clear();
+    this.#master?.close();
+    this.#master = undefined;
     // our own hold on it would keep it open
     if (this.#slave !== undefined) {
       if (this.#held) flow(this.#slave, false);
@@ -145,11 +171,20 @@ const REDRAW_MS = 100;
 /** After the end of the program its output may come for so long, ms. */
 const AFTER_END_MS = 300;
 
-function openSlave(pid: number): number | undefined {
+const SLAVES = "/dev/pts/";
+
+function slaveOf(pid: number): string | undefined {
   if (process.platform !== "linux") return undefined;
   try {
     const path = fs.readlinkSync(`/proc/${pid}/fd/0`);
-    if (!path.startsWith("/dev/pts/")) return undefined;
+    return path.startsWith(SLAVES) ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function openSlave(path: string): number | undefined {
+  try {
     return fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_NOCTTY | fs.constants.O_NONBLOCK);
   } catch {
     return undefined;

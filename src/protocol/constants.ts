@@ -158,6 +158,8 @@ export const MAX_ENV = 200;
 export const MAX_ENV_TEXT = 32_000;
 /** After the end of a command its outputs may stay open, and silent, for this long, ms. */
 export const HELD_OPEN_MS = 300;
+/** A client that has read `exit` or `over`, or what refused it, and says no `finish` for so long is cut off, ms. */
+export const FINISH_MS = 5 * SECOND;
 
 // terminals
 /** Output of a terminal that waits for its client's word that it was used, bytes; at this the terminal is stopped. */

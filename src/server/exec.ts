@@ -26,8 +26,9 @@ export async function answerExec(session: Session, request: Exec): Promise<void>
   try {
     const program = programOf(session, request, words);
     const command = new Command(session, request, program);
-    const { bytes, outcome } = await command.run();
+    const { bytes, outcome, failure } = await command.run();
     session.report("exec", shown, bytes, started, outcome);
+    if (failure !== undefined) throw failure;
   } catch (thrown) {
     if (thrown instanceof SockError && session.channel.failure === undefined) {
       session.report("exec", shown, 0, started, thrown.code);
@@ -35,7 +36,7 @@ export async function answerExec(session: Session, request: Exec): Promise<void>
       // words of the command may be in them, and a header has its limit
       const short = { message: cut(message), ...(hint === undefined ? {} : { hint: cut(hint) }) };
       session.channel.send({ type: "error", code, ...short });
-      await passOver(session);
+      await session.owed(passOver(session));
       return;
     }
     throw thrown;
@@ -103,7 +104,8 @@ class Command {
     session.channel.send({ type: "begun", pid: this.#child.pid });
   }
 
-  async run(): Promise<{ bytes: number; outcome: string }> {
+  /** `failure` is what its client did wrong after its end. */
+  async run(): Promise<{ bytes: number; outcome: string; failure?: SockError | undefined }> {
     const { channel } = this.#session;
     channel.onFailure(() => this.#lost());
     const outputs = Promise.all([
@@ -125,9 +127,8 @@ class Command {
     this.#told = true;
     channel.send({ type: "exit", ...ended, ...this.#sent, held_open: heldOpen, over: this.#over });
     // what the client still sends for this command must not be taken for its next request
-    const failure = await input;
-    if (failure !== undefined) throw failure;
-    return { bytes, outcome: outcomeOf(ended) };
+    const failure = await this.#session.owed(input);
+    return { bytes, outcome: outcomeOf(ended), failure };
   }
 
   /** Resolves at the client's `finish`, or with what came between; the command is ended then. */

@@ -23,6 +23,8 @@ export interface ServeOptions {
 
 /** Tries at one free port for several addresses. */
 const PORT_TRIES = 20;
+/** How often a server that is to stop looks for terminals in which nothing runs any more, ms. */
+const IDLE_LOOK_MS = 100;
 /** Lines about strangers: a burst of so many, then one a second. */
 const STRANGER_BURST = 5;
 
@@ -63,12 +65,18 @@ export class Server {
     for (const session of this.#sessions) session.drain();
     // who only talks has nothing to finish
     this.#context.room.close();
+    // a shell that waits for a command has nothing to finish either; one whose program ends meanwhile is next
+    const stopped = new SockError("draining", "the server was stopped");
+    const endIdle = (): void => this.#context.terminals.endIdle(stopped);
+    const looking = setInterval(endIdle, IDLE_LOOK_MS);
+    endIdle();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, DRAIN_MS);
     });
     if (this.#sessions.size > 0) await Promise.race([idle, late]);
     clearTimeout(timer);
+    clearInterval(looking);
     const cut = this.#sessions.size;
     this.stop();
     await this.#context.terminals.close();

@@ -2,7 +2,13 @@ import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
-import { FEATURE_ZSTD, MAX_BODY_BYTES, MAX_HEADER_BYTES, PROTOCOL_VERSION } from "../protocol/constants.ts";
+import {
+  FEATURE_ZSTD,
+  FINISH_MS,
+  MAX_BODY_BYTES,
+  MAX_HEADER_BYTES,
+  PROTOCOL_VERSION,
+} from "../protocol/constants.ts";
 import { checkMust, type Frame } from "../protocol/frame.ts";
 import { type ClientMessage, parseClientMessage } from "../protocol/messages.ts";
 import { Channel, type ReceivedFrame } from "../transport/channel.ts";
@@ -36,6 +42,9 @@ export interface ServerContext {
   /** `--impair`; undefined: echoes go back at once. */
   readonly impairedEchoes: ImpairedEchoes | undefined;
 }
+
+/** A client that has not said `finish` after this is asked whether it has read what it owes that for, ms. */
+const FINISH_ASK_MS = 500;
 
 /** The capabilities that this version has verbs for; a grant may name others, for later ones. */
 export const ANSWERED: readonly string[] = ["echo", "udp", "chat", "put", "get", "ls", "exec", "shell"];
@@ -136,6 +145,26 @@ export class Session {
   async next(): Promise<{ message: ClientMessage; frame: ReceivedFrame }> {
     const frame = await this.channel.next();
     return { message: parseClientMessage(frame.header), frame };
+  }
+
+  /** Waits for what the client owes when it has read all that was sent; one that says nothing then is cut off. */
+  async owed<T>(answer: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isAnswered = false;
+    const cutOff = (): void =>
+      this.stop(new SockError("protocol", `no finish came within ${FINISH_MS / 1000} s`));
+    const ask = async (): Promise<void> => {
+      await this.channel.reached();
+      if (!isAnswered) timer = setTimeout(cutOff, FINISH_MS);
+    };
+    // most have answered by then, and are not asked
+    timer = setTimeout(() => void ask().catch(() => undefined), FINISH_ASK_MS);
+    try {
+      return await answer;
+    } finally {
+      isAnswered = true;
+      clearTimeout(timer);
+    }
   }
 
   /** Called when it is over, however. */

@@ -22,8 +22,9 @@ export async function answerTerminal(session: Session, request: OpenTerminal | A
   const started = performance.now();
   const terminal = request.type === "terminal" ? openTerminal(session, request) : found(session, request);
   const viewing = new Viewing(session, terminal, request);
-  const outcome = await viewing.run();
+  const { outcome, failure } = await viewing.run();
   session.report("shell", `terminal ${terminal.name}`, viewing.sent, started, outcome);
+  if (failure !== undefined) throw failure;
 }
 
 function openTerminal(session: Session, { name, cols, rows, cwd, env }: OpenTerminal): RemoteTerminal {
@@ -88,7 +89,8 @@ class Viewing implements Viewer {
     return this.#at - this.#from;
   }
 
-  async run(): Promise<string> {
+  /** `failure` is what its client did wrong. */
+  async run(): Promise<{ outcome: string; failure?: SockError | undefined }> {
     const { channel } = this.#session;
     const terminal = this.#terminal;
     if (this.#redraws) terminal.beginAnew();
@@ -103,11 +105,8 @@ class Viewing implements Viewer {
       const listening = this.#listened();
       const outcome = await this.#over.promise;
       terminal.detach(this);
-      if (channel.failure === undefined) {
-        const failure = await listening;
-        if (failure !== undefined) throw failure;
-      }
-      return outcome;
+      const failure = channel.failure === undefined ? await this.#session.owed(listening) : undefined;
+      return { outcome, failure };
     } finally {
       clearTimeout(this.#acking);
       terminal.detach(this);
@@ -132,6 +131,11 @@ class Viewing implements Viewer {
   replaced(): void {
     this.#replaced = true;
     this.#end("replaced", "another client has it now");
+  }
+
+  stopped(error: SockError): void {
+    this.#over.resolve(error.code);
+    this.#session.stop(error);
   }
 
   async #send(): Promise<void> {

@@ -13,6 +13,8 @@ export interface Viewer {
   taken(at: number): void;
   /** Somebody else has it now. */
   replaced(): void;
+  /** It ends, for that reason. */
+  stopped(reason: SockError): void;
 }
 
 export interface TerminalOptions {
@@ -94,6 +96,11 @@ export class Terminals {
     for (const terminal of this.#all.values()) if (!isGood(terminal.owner)) await terminal.hangUp();
   }
 
+  /** Ends those in which nothing runs but their shell, and tells their clients why. */
+  endIdle(error: SockError): void {
+    for (const terminal of this.#all.values()) if (terminal.isIdle) terminal.stop(error);
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#all.values()].map(async (terminal) => terminal.hangUp()));
   }
@@ -129,6 +136,7 @@ export class RemoteTerminal {
   #taken = 0;
   #viewer: Viewer | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
+  #stopping = false;
 
   constructor(options: TerminalOptions, name: string, lingerMs: number, onGone: () => void) {
     const { owner, run, argv, calledAs, cwd, env, cols, rows } = options;
@@ -167,6 +175,11 @@ export class RemoteTerminal {
   }
   get taken(): number {
     return this.#taken;
+  }
+
+  /** Its shell waits for a command; false also where that can't be told. */
+  get isIdle(): boolean {
+    return this.#pty.isIdle;
   }
 
   /** The viewer from now on; the one before is told. */
@@ -236,6 +249,13 @@ export class RemoteTerminal {
       this.#keptBytes -= count;
     }
     if (this.#keptBytes < TERMINAL_UNACKED / 2) this.#pty.hold(false);
+  }
+
+  stop(reason: SockError): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#viewer?.stopped(reason);
+    this.hangUp().catch(() => undefined);
   }
 
   async hangUp(): Promise<void> {

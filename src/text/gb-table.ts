@@ -15,12 +15,13 @@ const LAST_CODE_POINT = 0x10ffff;
 export interface GbTables {
   /** Index: lead byte without its top bit, times 256, plus trail byte. 0 where that is no pair. */
   readonly pairs: Uint16Array;
-  /** Index: the pointer of GB18030's ranges. */
-  readonly fours: Uint16Array;
+  /** The same index: the three bytes of a pair in UTF-8, the first one lowest; 0 where it has two, or is no pair. */
+  readonly utf8: Int32Array;
 }
 
 let tables: GbTables | undefined;
 
+/** Of pairs. */
 export function gbTables(): GbTables {
   return (tables ??= build());
 }
@@ -32,7 +33,7 @@ export function fourByteCodePoint(first: number, second: number, third: number, 
     (second - 0x30) * PER_SECOND +
     (third - FIRST_LEAD) * DIGITS +
     (fourth - 0x30);
-  if (pointer < BMP_POINTERS) return gbTables().fours[pointer] ?? -1;
+  if (pointer < BMP_POINTERS) return fourTable()[pointer] ?? -1;
   const point = pointer - ASTRAL_POINTER + 0x10000;
   return pointer < ASTRAL_POINTER || point > LAST_CODE_POINT ? -1 : point;
 }
@@ -51,7 +52,7 @@ let reversed: Uint16Array | undefined;
 
 /** The pointer of a character of the BMP that has no pair; -1 for what has none. */
 export function fourPointer(unit: number): number {
-  reversed ??= reverse(gbTables().fours);
+  reversed ??= reverse(fourTable());
   return (reversed[unit] ?? 0) - 1;
 }
 
@@ -67,8 +68,7 @@ export function astralPointer(point: number): number {
 }
 
 function build(): GbTables {
-  const bytes = new Uint8Array(4 * BMP_POINTERS);
-  const decoder = new TextDecoder("gb18030");
+  const bytes = new Uint8Array(2 * (LAST_LEAD - FIRST_LEAD + 1) * (LAST_LEAD - 0x40));
   let at = 0;
   for (let lead = FIRST_LEAD; lead <= LAST_LEAD; lead++) {
     for (let trail = 0x40; trail <= LAST_LEAD; trail++) {
@@ -78,18 +78,27 @@ function build(): GbTables {
     }
   }
   // each pair is one unit
-  const characters = decoder.decode(bytes.subarray(0, at));
+  const characters = new TextDecoder("gb18030").decode(bytes);
   const pairs = new Uint16Array(128 * 256);
+  const utf8 = new Int32Array(128 * 256);
   for (let pair = 0; pair < at / 2; pair++) {
-    const lead = bytes[2 * pair] ?? 0;
-    pairs[((lead & 0x7f) << 8) | (bytes[2 * pair + 1] ?? 0)] = characters.charCodeAt(pair);
+    const index = (((bytes[2 * pair] ?? 0) & 0x7f) << 8) | (bytes[2 * pair + 1] ?? 0);
+    const unit = characters.charCodeAt(pair);
+    pairs[index] = unit;
+    if (unit >= 0x800) utf8[index] = 0x8080e0 | (unit >> 12) | ((unit & 0xfc0) << 2) | ((unit & 0x3f) << 16);
   }
-  at = 0;
-  for (let pointer = 0; pointer < BMP_POINTERS; pointer++) {
-    for (const byte of fourBytes(pointer)) bytes[at++] = byte;
-  }
-  const others = decoder.decode(bytes);
-  const fours = new Uint16Array(BMP_POINTERS);
-  for (let pointer = 0; pointer < BMP_POINTERS; pointer++) fours[pointer] = others.charCodeAt(pointer);
-  return { pairs, fours };
+  return { pairs, utf8 };
+}
+
+let fours: Uint16Array | undefined;
+
+/** Index: the pointer of GB18030's ranges. Few programs print what is in it, so it is made when it is first needed. */
+function fourTable(): Uint16Array {
+  if (fours !== undefined) return fours;
+  const bytes = new Uint8Array(4 * BMP_POINTERS);
+  for (let pointer = 0; pointer < BMP_POINTERS; pointer++) bytes.set(fourBytes(pointer), 4 * pointer);
+  const characters = new TextDecoder("gb18030").decode(bytes);
+  fours = new Uint16Array(BMP_POINTERS);
+  for (let pointer = 0; pointer < BMP_POINTERS; pointer++) fours[pointer] = characters.charCodeAt(pointer);
+  return fours;
 }

@@ -1,17 +1,13 @@
 /** Text whose lines are each in one of two encodings: UTF-8, or the legacy one, which is GB18030 where nothing else is said. */
 import { decide, decideAtOnce, type Force, LF, UNDECIDED_MS, utf8Length, type Verdict } from "./decide.ts";
 import { asciiRun, type Cursor, GROWTH, gbRun, lineEnds, putPoint, type Stop, utf8Run } from "./runs.ts";
+import { lend, room, wordsOf } from "./slab.ts";
 import { type C1, copy, join, NOTHING, REPLACEMENT, type TextStream } from "./stream.ts";
 
-/** So much is decoded in one go; what it becomes fits into `scratch`. */
-const BLOCK_BYTES = 64 * 1024;
-/** A decoder of another legacy encoding may bring a character of its last bytes. */
+/** A decoder of another legacy encoding may bring a character of its last bytes; and a word is written for less. */
 const SPARE_BYTES = 64;
 /** So many lines of one kind, and more than of the other, replace a guessed prior. */
 const LINES_TO_LEARN = 3;
-
-/** All streams write here, each block until it is copied out. */
-let scratch = new Uint8Array(0);
 
 export interface LineOptions {
   /** Milliseconds. */
@@ -88,32 +84,27 @@ export class LineStream implements TextStream {
 
   /** The held bytes come first in `bytes`; what can't be decoded yet is held then. */
   #all(bytes: Uint8Array, force: Force): Uint8Array {
-    if (scratch.length === 0) scratch = new Uint8Array(BLOCK_BYTES * GROWTH + SPARE_BYTES);
-    const pieces: Uint8Array[] = [];
     const waited = this.#undecided && this.#since !== undefined;
-    let at = 0;
-    for (let end = 0; end < bytes.length;) {
-      end = Math.min(bytes.length, at + BLOCK_BYTES);
-      const last = end === bytes.length;
-      const cursor: Cursor = { bytes, at, end, out: scratch, used: 0, ...this.#line, sure: 0 };
-      this.#undecided = false;
-      this.#block(cursor, last ? force : "none");
-      this.#line = { evident: cursor.evident, damaged: cursor.damaged };
-      if (cursor.at > at) this.#before = bytes[cursor.at - 1] ?? 0;
-      at = cursor.at;
-      if (cursor.used > 0) pieces.push(scratch.slice(0, cursor.used));
-    }
+    const slab = room(bytes.length * GROWTH + SPARE_BYTES);
+    const { bytes: out, words: outWords, used } = slab;
+    const words = wordsOf(bytes);
+    const cursor: Cursor = { bytes, words, at: 0, out, outWords, used, ...this.#line, sure: 0 };
+    this.#undecided = false;
+    this.#decode(cursor, force);
+    this.#line = { evident: cursor.evident, damaged: cursor.damaged };
+    const { at } = cursor;
+    if (at > 0) this.#before = bytes[at - 1] ?? 0;
     this.#held = at === bytes.length ? NOTHING : copy(bytes.subarray(at));
     if (!this.#undecided) this.#since = undefined;
     else if (!waited || at > 0) this.#since = this.#options.clock();
-    return join(pieces);
+    return cursor.used === used ? NOTHING : lend(slab, cursor.used);
   }
 
-  #block(cursor: Cursor, force: Force): void {
-    while (cursor.at < cursor.end) {
+  #decode(cursor: Cursor, force: Force): void {
+    while (cursor.at < cursor.bytes.length) {
       if (this.#mode === "open") {
         asciiRun(cursor);
-        if (cursor.at === cursor.end || !this.#open(cursor, force)) return;
+        if (cursor.at === cursor.bytes.length || !this.#open(cursor, force)) return;
       }
       const kind = this.#mode;
       const stop = this.#run(cursor, force);
@@ -126,7 +117,8 @@ export class LineStream implements TextStream {
 
   /** At the first byte above 7F in a line. False where more must come first. */
   #open(cursor: Cursor, force: Force): boolean {
-    const { bytes, at, end } = cursor;
+    const { bytes, at } = cursor;
+    const end = bytes.length;
     const sure = decideAtOnce(bytes, at, end);
     if (sure !== "open") return this.#decided(cursor, sure);
     return this.#decided(cursor, decide(bytes, at, end, this.#circumstances(cursor, force, 0)));
@@ -142,10 +134,10 @@ export class LineStream implements TextStream {
 
   /** A UTF-8 line goes on with what is none: a character cut off in it, or the other encoding. */
   #broken(cursor: Cursor, force: Force): boolean {
-    const broken = -utf8Length(cursor.bytes, cursor.at, cursor.end);
+    const broken = -utf8Length(cursor.bytes, cursor.at, cursor.bytes.length);
     if (!this.#options.locked) {
       const given = this.#circumstances(cursor, force, broken);
-      if (!this.#decided(cursor, decide(cursor.bytes, cursor.at, cursor.end, given))) return false;
+      if (!this.#decided(cursor, decide(cursor.bytes, cursor.at, cursor.bytes.length, given))) return false;
       cursor.damaged = true; // a line of both kinds teaches nothing
       if (this.#mode === "legacy") return true;
     }
@@ -168,7 +160,8 @@ export class LineStream implements TextStream {
   }
 
   #legacyRun(cursor: Cursor, decoder: TextDecoder, force: Force): Stop {
-    const { bytes, at, end } = cursor;
+    const { bytes, at } = cursor;
+    const end = bytes.length;
     const feed = bytes.subarray(at, end).indexOf(LF);
     cursor.at = feed < 0 ? end : at + feed + 1;
     const stream = feed < 0 && force !== "end";
@@ -182,9 +175,9 @@ export class LineStream implements TextStream {
 
   /** The input ends, maybe within a character. */
   #cutOff(cursor: Cursor, force: Force): boolean {
-    if (cursor.at === cursor.end || force !== "end") return false;
+    if (cursor.at === cursor.bytes.length || force !== "end") return false;
     cursor.used = putPoint(cursor.out, cursor.used, REPLACEMENT);
-    cursor.at = cursor.end;
+    cursor.at = cursor.bytes.length;
     return false;
   }
 

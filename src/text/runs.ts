@@ -9,9 +9,11 @@ export const GROWTH = 3;
 /** Where one piece of work is read and written. */
 export interface Cursor {
   readonly bytes: Uint8Array;
-  readonly end: number;
-  /** At least GROWTH times as long as the input. */
+  /** The same, to be read by words. */
+  readonly words: DataView;
+  /** Room for at least GROWTH times as much as there is to be read, and a word. */
   readonly out: Uint8Array;
+  readonly outWords: DataView;
   at: number;
   used: number;
   /** The encoding of the line at `at` is sure, and a U+FFFD was written in it for bytes that are no text. */
@@ -27,9 +29,20 @@ export interface Cursor {
  */
 export type Stop = "line" | "broken" | "more";
 
+/** The top bits of four bytes, where those above 7F have it. */
+const HIGH = 0x80808080 | 0;
+const FEEDS = 0x0a0a0a0a;
+const ONES = 0x01010101;
+
 export function asciiRun(cursor: Cursor): void {
-  const { bytes, end, out } = cursor;
+  const { bytes, words, out, outWords } = cursor;
+  const end = bytes.length;
   let { at, used } = cursor;
+  for (; at + 4 <= end; at += 4, used += 4) {
+    const word = words.getInt32(at, true);
+    if ((word & HIGH) !== 0) break;
+    outWords.setInt32(used, word, true);
+  }
   for (; at < end; at++) {
     const byte = bytes[at] ?? 0;
     if (byte >= 0x80) break;
@@ -39,47 +52,68 @@ export function asciiRun(cursor: Cursor): void {
   cursor.used = used;
 }
 
+/*
+ * Both loops read four bytes at a time, the first of them lowest, and write four, of which those that are too many are written
+ * over next. `feeds` has one of the HIGH bits since a LF; it is looked at where the next character above 7F comes.
+ */
+
 /** `lines` false: LF ends nothing. */
 export function utf8Run(cursor: Cursor, c1: C1, lines: boolean): Stop {
-  const { bytes, end, out } = cursor;
+  const { bytes, words, out, outWords } = cursor;
+  const end = bytes.length;
+  const watched = lines ? HIGH : 0;
+  const last = end - 4;
   let { at, used } = cursor;
-  let fresh = false;
-  let stop: Stop = "more";
+  let feeds = 0;
   while (at < end) {
-    let lead = bytes[at] ?? 0;
-    while (lead < 0x80) {
-      out[used++] = lead;
-      at += 1;
-      if (lead === LF && lines && !fresh) {
-        fresh = true;
-        lineEnds(cursor);
+    while (at <= last) {
+      let word = words.getInt32(at, true);
+      if ((word & HIGH) === 0) {
+        const other = word ^ FEEDS;
+        feeds |= (other - ONES) & ~other;
+        outWords.setInt32(used, word, true);
+        used += 4;
+        at += 4;
+        continue;
       }
-      if (at >= end) break;
-      lead = bytes[at] ?? 0;
+      for (; (word & 0x80) === 0; word >>= 8) {
+        const byte = word & 0x7f;
+        if (byte === LF) feeds = -1;
+        out[used++] = byte;
+        at += 1;
+      }
+      if ((feeds & watched) !== 0) {
+        lineEnds(cursor);
+        feeds = 0;
+        if (decideAtOnce(bytes, at, end) !== "utf-8") return stopAt(cursor, at, used, "line");
+      }
+      const begun = at;
+      while (at <= last) {
+        word = words.getInt32(at, true);
+        // most characters have three bytes; E0 and ED are for the exact look
+        const lead = word & 0xff;
+        if ((word & 0xc0c0f0) !== 0x8080e0 || lead === 0xe0 || lead === 0xed) break;
+        outWords.setInt32(used, word, true);
+        used += 3;
+        at += 3;
+      }
+      if (at === begun) break;
     }
     if (at >= end) break;
-    if (fresh) {
-      if (decideAtOnce(bytes, at, end) !== "utf-8") break;
-      fresh = false;
+    const lead = bytes[at] ?? 0;
+    if (lead < 0x80) {
+      if (lead === LF) feeds = -1;
+      out[used++] = lead;
+      at += 1;
+      continue;
     }
-    // most characters have three bytes; E0 and ED are for the exact look
-    while (at + 2 < end && lead > 0xe0 && lead < 0xf0 && lead !== 0xed) {
-      const second = bytes[at + 1] ?? 0;
-      const third = bytes[at + 2] ?? 0;
-      if ((second & 0xc0) !== 0x80 || (third & 0xc0) !== 0x80) break;
-      out[used] = lead;
-      out[used + 1] = second;
-      out[used + 2] = third;
-      used += 3;
-      at += 3;
-      lead = at < end ? (bytes[at] ?? 0) : 0;
+    if ((feeds & watched) !== 0) {
+      lineEnds(cursor);
+      feeds = 0;
+      if (decideAtOnce(bytes, at, end) !== "utf-8") return stopAt(cursor, at, used, "line");
     }
-    if (lead < 0x80) continue;
     const length = utf8Length(bytes, at, end);
-    if (length <= 0) {
-      if (length < 0) stop = "broken";
-      break;
-    }
+    if (length <= 0) return stopAt(cursor, at, used, length < 0 ? "broken" : "more");
     if (lead === 0xc2 && c1 === "replaced" && (bytes[at + 1] ?? 0) < 0xa0) {
       used = putPoint(out, used, REPLACEMENT);
     } else {
@@ -87,62 +121,98 @@ export function utf8Run(cursor: Cursor, c1: C1, lines: boolean): Stop {
     }
     at += length;
   }
-  cursor.at = at;
-  cursor.used = used;
-  return fresh ? "line" : stop;
+  if ((feeds & watched) === 0) return stopAt(cursor, at, used, "more");
+  lineEnds(cursor);
+  return stopAt(cursor, at, used, "line");
 }
 
 /** GB18030, with 80 as the euro sign. What is no text becomes U+FFFD as the WHATWG's decoder has it. */
 export function gbRun(cursor: Cursor, c1: C1): Stop {
-  const { bytes, end, out } = cursor;
-  const { pairs } = gbTables();
+  const { bytes, words, out, outWords } = cursor;
+  const end = bytes.length;
+  const { utf8 } = gbTables();
+  const last = end - 4;
   let { at, used } = cursor;
-  let fresh = false;
-  // one loop for characters of each kind: a branch that goes the same way each time costs almost nothing
+  let feeds = 0;
   while (at < end) {
-    let lead = bytes[at] ?? 0;
-    while (lead < 0x80) {
-      out[used++] = lead;
-      at += 1;
-      if (lead === LF && !fresh) {
-        fresh = true;
-        lineEnds(cursor);
+    while (at <= last) {
+      let word = words.getInt32(at, true);
+      if ((word & HIGH) === 0) {
+        const other = word ^ FEEDS;
+        feeds |= (other - ONES) & ~other;
+        outWords.setInt32(used, word, true);
+        used += 4;
+        at += 4;
+        continue;
       }
-      if (at >= end) break;
-      lead = bytes[at] ?? 0;
+      for (; (word & 0x80) === 0; word >>= 8) {
+        const byte = word & 0x7f;
+        if (byte === LF) feeds = -1;
+        out[used++] = byte;
+        at += 1;
+      }
+      if ((feeds & HIGH) !== 0) {
+        lineEnds(cursor);
+        feeds = 0;
+        if (decideAtOnce(bytes, at, end) !== "legacy") return stopAt(cursor, at, used, "line");
+      }
+      const begun = at;
+      while (at <= last) {
+        word = words.getInt32(at, true);
+        if ((word & 0x80) === 0) break;
+        const first = utf8[((word & 0x7f) << 8) | ((word >>> 8) & 0xff)] ?? 0;
+        if (first === 0) break;
+        outWords.setInt32(used, first, true);
+        used += 3;
+        at += 2;
+        if ((word & 0x800000) === 0) break;
+        const second = utf8[((word >>> 8) & 0x7f00) | (word >>> 24)] ?? 0;
+        if (second === 0) break;
+        outWords.setInt32(used, second, true);
+        used += 3;
+        at += 2;
+      }
+      if (at === begun) break;
     }
     if (at >= end) break;
-    if (fresh) {
-      if (decideAtOnce(bytes, at, end) !== "legacy") break;
-      fresh = false;
+    const lead = bytes[at] ?? 0;
+    if (lead < 0x80) {
+      if (lead === LF) feeds = -1;
+      out[used++] = lead;
+      at += 1;
+      continue;
     }
-    while (lead >= 0x80) {
-      // a trail behind `end` is known all the same, where the input goes on there
-      const unit = pairs[((lead & 0x7f) << 8) | (bytes[at + 1] ?? 0)] ?? 0;
-      if (unit < 0x800) break;
-      out[used] = 0xe0 | (unit >> 12);
-      out[used + 1] = 0x80 | ((unit >> 6) & 0x3f);
-      out[used + 2] = 0x80 | (unit & 0x3f);
+    if ((feeds & HIGH) !== 0) {
+      lineEnds(cursor);
+      feeds = 0;
+      if (decideAtOnce(bytes, at, end) !== "legacy") return stopAt(cursor, at, used, "line");
+    }
+    const pair = utf8[((lead & 0x7f) << 8) | (bytes[at + 1] ?? 0)] ?? 0;
+    if (pair !== 0) {
+      outWords.setInt32(used, pair, true);
       used += 3;
       at += 2;
-      if (at >= end) break;
-      lead = bytes[at] ?? 0;
+      continue;
     }
-    if (at >= end || lead < 0x80) continue;
-    cursor.at = at;
-    cursor.used = used;
+    stopAt(cursor, at, used, "more");
     if (!gbRare(cursor, c1)) return "more";
-    at = cursor.at;
-    used = cursor.used;
+    ({ at, used } = cursor);
   }
+  if ((feeds & HIGH) === 0) return stopAt(cursor, at, used, "more");
+  lineEnds(cursor);
+  return stopAt(cursor, at, used, "line");
+}
+
+function stopAt(cursor: Cursor, at: number, used: number, stop: Stop): Stop {
   cursor.at = at;
   cursor.used = used;
-  return fresh ? "line" : "more";
+  return stop;
 }
 
 /** Whatever is not a pair of three bytes in UTF-8: 80, FF, four bytes, bytes that are no text. False where more must come first. */
 function gbRare(cursor: Cursor, c1: C1): boolean {
-  const { bytes, end, out, at } = cursor;
+  const { bytes, out, at } = cursor;
+  const end = bytes.length;
   const lead = bytes[at] ?? 0;
   let point = -1;
   let length = 1;

@@ -1,6 +1,9 @@
 /** What all streams of program output have in common, whatever they are decoded from; their output is UTF-8. */
 
-/** Bytes in, UTF-8 out. What comes out may be a view of what went in; it is empty where all of it waits. */
+/**
+ * Bytes in, UTF-8 out. What comes out may be a view of what went in; it is empty where all of it waits. It may be given back
+ * (slab.ts).
+ */
 export interface TextStream {
   push(bytes: Uint8Array): Uint8Array;
   /** When `tick` wants to be called, in the clock's ms; undefined where nothing waits for time to pass. */

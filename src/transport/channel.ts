@@ -57,6 +57,9 @@ export class Channel {
   #batchedHeaders = 0;
   #flushing: ReturnType<typeof setImmediate> | undefined;
   #missed = 0;
+  /** Pings that somebody waits for the answers of, by their number. */
+  readonly #asked = new Map<number, () => void>();
+  #lastAsked = 0;
   #onFailure: ((error: SockError) => void)[] = [];
 
   constructor(connection: Connection, pingIntervalMs = PING_INTERVAL_MS) {
@@ -142,6 +145,14 @@ export class Channel {
     const wait = this.connection.flushed();
     if (wait !== undefined) await wait;
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Resolves when the peer has read all that was sent before: its answer to a ping says so. Never where it fails first. */
+  async reached(): Promise<void> {
+    const n = ++this.#lastAsked;
+    this.send({ type: "ping", n });
+    await new Promise<void>((resolve) => this.#asked.set(n, resolve));
+    this.#asked.delete(n);
   }
 
   /** The next frame; frames that came before a failure are still delivered. One caller at a time. */
@@ -294,7 +305,11 @@ export class Channel {
       if (!this.connection.congested) this.send({ type: "pong", n: frame.header["n"] ?? 0 });
       return;
     }
-    if (frame.header.type === "pong") return;
+    if (frame.header.type === "pong") {
+      const { n } = frame.header;
+      if (typeof n === "number") this.#asked.get(n)?.();
+      return;
+    }
     if (this.#next !== undefined) {
       const { resolve } = this.#next;
       this.#next = undefined;

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { DRAIN_MS } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
 import { serve, type Serving } from "../helpers/serve.ts";
+import { processesWith, shellServer } from "../helpers/shell.ts";
+import { HAS_TMUX, screen } from "../helpers/tmux.ts";
 import { temporaryFolder, type TemporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
 
@@ -70,6 +73,44 @@ describe("a server that is told to stop", () => {
     expect(await server.stop("SIGTERM")).toBe(143);
     expect(await put.ended()).toBe(6);
     expect(await readdir(folder.path)).not.toContain("big");
+  });
+});
+
+describe.skipIf(!HAS_TMUX)("terminals of a server that is told to stop", () => {
+  const opened = async (server: Serving) => {
+    await writeFile(`${server.home}/.bash_profile`, "PS1='there> '; unset HISTFILE\n");
+    const here = await screen({ SOCK_JOIN: server.join });
+    await here.enter('set +m; $SOCK_BIN shell; echo "ended with $?"');
+    await here.shows("there>");
+    return here;
+  };
+
+  test("one whose shell waits for a command is hung up at once, and its client is told", async () => {
+    await using server = await shellServer({ args: ["--login-shell", "/bin/bash"] });
+    await using here = await opened(server);
+    const began = performance.now();
+    expect(await server.stop("SIGTERM")).toBe(0);
+    expect(performance.now() - began).toBeLessThan(DRAIN_MS / 2);
+    expect(await here.shows("ended with 255")).toContain("the server was stopped");
+    expect(server.stdout() + server.stderr()).toContain("terminal 1");
+  });
+
+  test("one in which a program runs waits for its end", async () => {
+    await using server = await shellServer({ args: ["--login-shell", "/bin/bash"] });
+    await using here = await opened(server);
+    const go = `${server.home}/go`;
+    await here.enter(
+      `clear; sh -c 'until test -e ${go}; do sleep 0.05; done; echo whole"ly"; touch ${go}ne'`,
+    );
+    await until(() => processesWith(go).length > 0, "the program");
+    server.process.kill("SIGTERM");
+    const env = { SOCK_JOIN: server.join };
+    await until(async () => (await sock(["echo", "--count", "1"], { env })).status === 6, "the refusal");
+    expect(server.process.exitCode).toBe(null);
+    await writeFile(go, "");
+    expect(await here.shows("ended with 255")).toContain("wholely");
+    expect(await server.process.exited).toBe(0);
+    expect((await stat(`${go}ne`)).size).toBe(0);
   });
 });
 

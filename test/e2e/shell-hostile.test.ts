@@ -115,6 +115,50 @@ describe("a hostile client", () => {
   });
 });
 
+describe("a client that never says finish", () => {
+  const pending: [string, (peer: Peer) => void, string][] = [
+    ["after exit", (peer) => exec(peer, ["true"]), "exit"],
+    ["after what refused its command", (peer) => exec(peer, ["/no/such/program"]), "error"],
+    [
+      "after over",
+      (peer) => {
+        peer.send({ type: "terminal", name: null, cols: 80, rows: 24, cwd: null, env: {} });
+        peer.send({ type: "bytes", at: 0, size: 5 }, encoder.encode("exit\r"));
+      },
+      "over",
+    ],
+  ];
+  test.concurrent.each(pending)("%s: is cut off", async (_when, ask, end) => {
+    await using server = await shellServer();
+    using peer = await scriptedClient(server.join);
+    ask(peer);
+    await peer.until(end);
+    expect((await peer.until("error")).at(-1)).toMatchObject({ type: "error", code: "protocol" });
+    expect(await peer.next()).toBeUndefined();
+    // what it had is in the owner's list all the same
+    const verb = end === "over" ? "shell" : "exec";
+    await until(() => server.stdout().includes(`"verb":"${verb}"`), "its line");
+  });
+
+  test.concurrent("while it has not read the end it has all the time that it needs", async () => {
+    await using server = await shellServer();
+    using quick = await scriptedClient(server.join);
+    using slow = await scriptedClient(server.join);
+    for (const peer of [slow, quick]) {
+      exec(peer, ["cat"], { stdin: true });
+      await peer.until("begun");
+    }
+    slow.channel.connection.pause();
+    for (const peer of [slow, quick]) peer.send({ type: "in_end" });
+    await quick.until("error");
+    slow.channel.connection.resume();
+    expect((await slow.until("exit")).at(-1)).toMatchObject({ type: "exit", status: 0 });
+    slow.send({ type: "finish" });
+    exec(slow, ["true"]);
+    expect((await slow.until("exit")).at(-1)).toMatchObject({ type: "exit", status: 0 });
+  });
+});
+
 describe("a hostile server", () => {
   const begun = { type: "begun", pid: 1 };
   const exit = { type: "exit", status: 0, signal: null, out: 0, err: 0, held_open: false, over: false };

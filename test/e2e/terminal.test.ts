@@ -281,11 +281,12 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
     await using server = await terminalServer();
     await using here = await opened(server);
     const client = clientOf(server);
-    await here.enter("yes");
-    await here.shows(/^y\ny$/m);
+    const word = sleepWord();
+    await here.enter(`yes ${word}`);
+    await here.shows(new RegExp(`^${word}\\n${word}$`, "m"));
     process.kill(client, "SIGSTOP");
     const [yes] = await until(() => {
-      const found = processesWith("yes\0");
+      const found = processesWith(`yes\0${word}`);
       return found.length > 0 && found;
     });
     await until(async () => {
@@ -296,9 +297,28 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
     expect(residentMiB(server.process.pid)).toBeLessThan(200);
     process.kill(client, "SIGCONT");
     await here.key("C-c");
-    await until(() => processesWith("yes\0").length === 0, "the end of yes");
+    await until(() => processesWith(`yes\0${word}`).length === 0, "the end of yes");
     await here.enter("clear; echo $((6 * 7))");
     await here.shows(/^42$/m);
+  });
+
+  test("Ctrl-C behind a paste that the program does not read ends it, and what was pasted is forgotten", async () => {
+    await using server = await terminalServer();
+    await using here = await opened(server);
+    const word = sleepWord();
+    await here.enter(`stty -echo; sleep ${word}`);
+    await until(() => processesWith(`sleep\0${word}`).length === 1, "sleep");
+    await here.paste(200_000);
+    await here.key("C-c");
+    await until(() => processesWith(`sleep\0${word}`).length === 0, "its end");
+    await here.enter("stty echo; clear; echo status $?");
+    await here.shows(/^status 0$/m);
+    expect(await here.text()).not.toContain("xxxx");
+    // a program that reads keys as they are gets this one in its turn
+    await here.enter("stty raw -echo; sleep 1; head -c 200001 | tail -c 1 | od -An -tx1; stty sane");
+    await here.paste(200_000);
+    await here.key("C-c");
+    await here.shows(/^\s*03$/m);
   });
 
   test("8 MB pasted into what never reads: memory flat on both sides, and it can be left", async () => {

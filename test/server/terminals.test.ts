@@ -46,6 +46,9 @@ class Watcher implements Viewer {
   replaced(): void {
     this.gone = true;
   }
+  stopped(): void {
+    this.gone = true;
+  }
 }
 
 /** Everything that is kept from an offset on. */
