@@ -17,8 +17,7 @@ export function answer(session: Session, message: ClientMessage, frame: Frame): 
   const isQuick = message.type === "echo" && session.allows("echo") && session.echoes === undefined;
   if (!isQuick || session.grant.kind === "enrol") return answerInTime(session, message, frame);
   // nothing to wait for, and each promise would show in a round trip
-  answerEcho(session, frame);
-  return undefined;
+  return answerEcho(session, frame);
 }
 
 async function answerInTime(session: Session, message: ClientMessage, frame: Frame): Promise<void> {
