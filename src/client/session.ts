@@ -123,24 +123,19 @@ export class Session {
   /** The next message; an `error` of the server is thrown. */
   async next(): Promise<{ message: ServerMessage; frame: ReceivedFrame }> {
     for (;;) {
-      const frame = await this.#frame();
+      let frame: ReceivedFrame;
+      try {
+        frame = await this.channel.next();
+      } catch (thrown) {
+        if (this.closing && thrown instanceof SockError && thrown.code === "lost") throw stopped();
+        throw thrown;
+      }
       const message = parseServerMessage(frame.header);
       if (message.type === "closing") {
         this.closing = true;
         this.onClosing?.();
       } else if (message.type === "error") throw new SockError(message.code, message.message, message.hint);
       else return { message, frame };
-    }
-  }
-
-  async #frame(): Promise<ReceivedFrame> {
-    try {
-      return await this.channel.next();
-    } catch (thrown) {
-      if (this.closing && thrown instanceof SockError && thrown.code === "lost") {
-        throw stopped();
-      }
-      throw thrown;
     }
   }
 

@@ -29,7 +29,10 @@ export interface FrameDecoderOptions {
    * once, as views of what was pushed, each with the same header.
    */
   readonly isStream?: (header: Header) => boolean;
-  /** Reads a header in place of `parseHeader`: that of a peer which speaks no sock. Its `size` is the body's. */
+  /**
+   * Reads a header in place of `parseHeader`: that of a peer which speaks no sock. Its `size` is the body's. The bytes are
+   * its own only until it returns.
+   */
   readonly parse?: (bytes: Uint8Array) => Header;
   /** What comes is in the middle of a session: no first frame, and bodies from the beginning. */
   readonly inside?: boolean;
@@ -41,6 +44,8 @@ export interface FrameDecoderOptions {
   readonly bodyLimit?: number;
 }
 
+/** Up to this a loop copies faster than a view is made of memory that had none yet, bytes. */
+const COPIED_BYTES = 128;
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(MAX_HEADER_BYTES);
 
@@ -79,7 +84,7 @@ export function encodePrefixed(text: string, limit: number, room = 0): Uint8Arra
   out[0] = written & 0xff;
   out[1] = (written >>> 8) & 0xff;
   out[2] = (written >>> 16) & 0xff;
-  out.set(scratch.subarray(0, written), LENGTH_BYTES);
+  copy(out, LENGTH_BYTES, scratch, 0, written);
   return out;
 }
 
@@ -153,7 +158,8 @@ export class FrameDecoder {
 
   /**
    * Takes the next bytes and calls `onFrame` for each frame that they complete, so that frames before an error are seen
-   * however the bytes were cut. A body that lies within `bytes` is a view of it; others are in a buffer from `allocate`.
+   * however the bytes were cut. A body that lies within `bytes` is a view of it, or a copy where it is short; others are in a
+   * buffer from `allocate`.
    * Throws `protocol`, or what `onFrame` threw, now and at each later call.
    */
   push(bytes: Uint8Array, onFrame: (frame: Frame) => void): void {
@@ -195,7 +201,10 @@ export class FrameDecoder {
     const here = Math.min(missing, bytes.length - from);
     const at = from + here;
     let whole: Uint8Array;
-    if (here === this.#length) {
+    if (here === this.#length && here <= COPIED_BYTES) {
+      copy(scratch, 0, bytes, from, here);
+      whole = scratch.subarray(0, here);
+    } else if (here === this.#length) {
       whole = bytes.subarray(from, at);
     } else {
       this.#headerBytes ??= new Uint8Array(this.#length);
@@ -235,6 +244,9 @@ export class FrameDecoder {
         onFrame({ header, body });
         return at;
       }
+    } else if (here === this.#size && here <= COPIED_BYTES) {
+      body = new Uint8Array(here);
+      copy(body, 0, bytes, from, here);
     } else if (here === this.#size) {
       body = bytes.subarray(from, at);
     } else {
@@ -252,9 +264,8 @@ export class FrameDecoder {
   }
 }
 
-/** Without a view for every few bytes, when a peer sends them one by one. */
 function copy(to: Uint8Array, at: number, source: Uint8Array, from: number, count: number): void {
-  if (count > 32) {
+  if (count > COPIED_BYTES) {
     to.set(source.subarray(from, from + count), at);
     return;
   }

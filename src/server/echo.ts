@@ -1,10 +1,11 @@
 import type { Frame } from "../protocol/frame.ts";
 import type { Session } from "./session.ts";
 
-/** Sends an `echo` back as it came; a client that does not read its answers is not read either. */
-export async function answerEcho(session: Session, first: Frame): Promise<void> {
-  const { channel, echoes } = session;
-  if (echoes !== undefined) return echoes.add(first);
-  channel.send(first.header, first.body);
-  await channel.ready();
+/** Sends an `echo` back as it came: at once, or where `--impair` says so at its time, which is waited for. */
+export function answerEcho(session: Session, frame: Frame): Promise<void> | undefined {
+  session.require("echo");
+  session.countEcho(frame.body?.length ?? 0);
+  if (session.echoes !== undefined) return session.echoes.add(frame);
+  session.channel.send(frame.header, frame.body);
+  return undefined;
 }

@@ -51,7 +51,8 @@ export const ANSWERED: readonly string[] = ["echo", "udp", "chat", "put", "get",
 
 type ClientHello = Extract<ClientMessage, { type: "hello" }>;
 
-export type Answer = (session: Session, message: ClientMessage, frame: Frame) => Promise<void>;
+/** What it returns is waited for. */
+export type Answer = (session: Session, message: ClientMessage, frame: Frame) => Promise<void> | undefined;
 
 /** One authorised client, from its `hello` to its end; requests are answered one after another. */
 export class Session {
@@ -130,7 +131,8 @@ export class Session {
       if (message.type === "bye") break;
       this.busy = true;
       try {
-        await answer(this, message, frame);
+        const answering = answer(this, message, frame);
+        if (answering !== undefined) await answering;
         // who does not read the answers is not read either
         if (this.channel.congested) await this.channel.ready();
       } finally {

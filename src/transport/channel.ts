@@ -22,6 +22,9 @@ const REFUSED_MS = 2000;
 /** A frame; of one whose body is a stretch of a stream, `release` gives the body's memory back. */
 export type ReceivedFrame = Frame & { readonly release?: () => void };
 
+/** Memory of reads below this is left to the garbage collector, bytes. */
+const LENT_BYTES = 4 * 1024;
+
 /** Frames whose bodies are a stretch of a stream. */
 const STREAMS: ReadonlySet<string> = new Set(["data", "in", "out", "err"]);
 
@@ -248,26 +251,25 @@ export class Channel {
   }
 
   #decode(decoder: FrameDecoder, chunk: Uint8Array): void {
-    const memory = new Chunk(chunk);
-    const isOuter = decoder === this.#decoder;
-    decoder.push(chunk, (frame) => {
-      const isPacked = frame.header.type === "packed";
-      if (isPacked && (!isOuter || !this.#takesPacked)) {
-        throw new SockError("protocol", "the peer packed what must not be");
-      }
-      const isLate = isOuter && (this.#isLate || (isPacked && this.#held > PAUSE_BYTES));
-      const take = (one: ReceivedFrame): void => {
-        if (isLate) this.#later.push(one);
-        else this.#arrived(one);
-      };
-      if (frame.body?.buffer !== chunk.buffer) take(frame);
-      else if (isLent(frame.header)) take({ ...frame, release: memory.lend() });
-      else {
-        if (isLate || !isPacked) memory.keep();
-        take(frame);
-      }
-    });
-    memory.seal();
+    const memory = chunk.length < LENT_BYTES ? undefined : new Chunk(chunk);
+    decoder.push(chunk, (frame) => this.#decoded(frame, decoder === this.#decoder, memory));
+    memory?.seal();
+  }
+
+  /** `memory`: that of the bytes in which the frame ended. */
+  #decoded(frame: Frame, isOuter: boolean, memory: Chunk | undefined): void {
+    const isPacked = frame.header.type === "packed";
+    if (isPacked && (!isOuter || !this.#takesPacked)) {
+      throw new SockError("protocol", "the peer packed what must not be");
+    }
+    const isLate = isOuter && (this.#isLate || (isPacked && this.#held > PAUSE_BYTES));
+    let received: ReceivedFrame = frame;
+    if (memory?.holds(frame.body) === true) {
+      if (isLent(frame.header)) received = { ...frame, release: memory.lend() };
+      else if (isLate || !isPacked) memory.keep();
+    }
+    if (isLate) this.#later.push(received);
+    else this.#arrived(received);
   }
 
   /** Something waits behind a packed frame, and so does what comes after it. */

@@ -3,6 +3,8 @@
  * those who took views of it say when they are done, and the last of them frees it. What nobody releases is collected.
  */
 export class Chunk {
+  readonly #memory: ArrayBufferLike;
+  /** What is to be freed. */
   readonly #buffer: ArrayBuffer | undefined;
   #views = 0;
   #sealed = false;
@@ -10,8 +12,14 @@ export class Chunk {
 
   constructor(bytes: Uint8Array) {
     const { buffer } = bytes;
+    this.#memory = buffer;
     const whole = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;
     this.#buffer = whole ? buffer : undefined;
+  }
+
+  /** Whether these bytes are a view of it. */
+  holds(bytes: Uint8Array | undefined): boolean {
+    return bytes !== undefined && bytes.buffer === this.#memory;
   }
 
   /** Another view was handed out; its owner calls what is returned once, when it does not need it any more. */

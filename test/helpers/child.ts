@@ -21,6 +21,8 @@ export interface ChildOptions extends Omit<RunOptions, "timeout"> {
   pipe?: boolean;
   /** Words before sock's own: `setpriv --reuid=65534`. */
   before?: readonly string[];
+  /** Killed after this, ms. */
+  longestMs?: number;
   /** A copy of the executable, where another user can reach it. */
   bin?: string;
 }
@@ -48,7 +50,7 @@ export async function start(args: readonly string[], options: ChildOptions = {})
         },
       })
     : Bun.spawn(argv, { ...common, stdin: stdinOf(options), stdout: "pipe", stderr: "pipe" });
-  const late = setTimeout(() => child.kill("SIGKILL"), LONGEST_MS);
+  const late = setTimeout(() => child.kill("SIGKILL"), options.longestMs ?? LONGEST_MS);
   const read = options.terminal ? [hungUp] : [collect(child.stdout, out), collect(child.stderr, err)];
   return {
     process: child,

@@ -239,6 +239,17 @@ describe("memory", () => {
     expect(sizes).toEqual([5000]);
   });
 
+  test("a short body holds no memory of the piece that it came in", () => {
+    const decoder = openDecoder();
+    for (const size of [1, 64, 128]) {
+      const body = new Uint8Array(size).fill(7);
+      const piece = encodeFrame({ type: "echo" }, body);
+      const [frame] = decodeAll(decoder, piece);
+      piece.fill(0);
+      expect(frame).toEqual({ header: { type: "echo", size }, body });
+    }
+  });
+
   test("a larger buffer than asked for is cut to size", () => {
     const pool = new Uint8Array(MAX_BODY_BYTES);
     const bytes = encodeFrame({ type: "data" }, Uint8Array.of(1, 2, 3));
