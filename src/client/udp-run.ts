@@ -119,7 +119,7 @@ export class DatagramRun {
     return this.#socket.poll?.({
       due: () => this.#due(),
       awaits: () => !this.trips.isLastBack,
-      spinMs: SPIN_MS,
+      spinMs: this.#options.intervalNs === 0 ? SPIN_MS : 0,
     });
   }
 

@@ -63,6 +63,7 @@ function open(name: string) {
     sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i32" },
     ppoll: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
     epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+    sched_yield: { args: [], returns: "i32" },
     prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
     inet_ntop: { args: ["i32", "ptr", "ptr", "u32"], returns: "ptr" },
     inet_pton: { args: ["i32", "ptr", "ptr"], returns: "i32" },
@@ -175,6 +176,11 @@ export class DatagramCalls {
     event.setUint32(0, told ? events : 0, true);
     event.setBigUint64(EPOLL_DATA_AT, data, true);
     this.#libc.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, ptr(event));
+  }
+
+  /** Others on this processor go first (sched_yield(2)). */
+  yield(): void {
+    this.#libc.sched_yield();
   }
 
   /** Timers of this thread may be late by 1 ns instead of 50 us (prctl(2)). */

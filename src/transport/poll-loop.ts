@@ -109,9 +109,14 @@ export class PollLoop {
         this.#isBusy = true;
         this.#isQuick = now - this.#activeAt <= spinMs;
         this.#activeAt = now;
-      } else if (next - now > LEAD_MS && !(this.#isQuick && awaits() && now - this.#activeAt <= spinMs)) {
-        if (now - this.#activeAt > spinMs) this.#isQuick = false;
-        if (!this.#sleep(Math.min(next - LEAD_MS, end) - now)) return true;
+      } else if (next - now > LEAD_MS) {
+        if (!this.#isQuick || !awaits() || now - this.#activeAt > spinMs) {
+          if (now - this.#activeAt > spinMs) this.#isQuick = false;
+          if (!this.#sleep(Math.min(next - LEAD_MS, end) - now)) return true;
+        } else {
+          // who is awaited may be waiting for this very processor
+          this.#calls.yield();
+        }
       }
       if (now >= end) return true;
     }
