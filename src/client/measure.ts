@@ -1,4 +1,5 @@
 import { SockError } from "../errors.ts";
+import { Wakeful } from "../transport/wakeful.ts";
 import { Samples } from "../measure/samples.ts";
 import type { Target } from "./hosts.ts";
 import { Pace } from "./pace.ts";
@@ -54,6 +55,9 @@ const OPENING_AT_ONCE = 32;
 const PROGRESS_EVERY = 1000;
 /** What one connection has out at most in an open loop: a server that stops answering is no reason to fill memory. */
 const MOST_OUT = 10_000;
+
+/** A reply that comes sooner than this after the one before is waited for awake, ms. */
+const AWAKE_MS = 0.2;
 
 /** Throws when no connection can be had. */
 export async function measureEcho(
@@ -161,16 +165,18 @@ class EchoRun {
 
   /** Each connection sends its next one when the one before is back. */
   async closedLoop(): Promise<void> {
-    await Promise.all(this.#lines.map((line) => this.#until(() => this.#inTurn(line))));
+    const wakeful = new Wakeful(AWAKE_MS);
+    await Promise.all(this.#lines.map((line) => this.#until(() => this.#inTurn(line, wakeful))));
   }
 
-  async #inTurn(line: EchoLine): Promise<void> {
+  async #inTurn(line: EchoLine, wakeful: Wakeful): Promise<void> {
     while (this.sent < this.#options.count && this.failure === undefined) {
       const seq = this.sent++;
       const sent = performance.now();
       this.#options.onSent?.(seq, (sent - this.start) * 1000);
       line.send(seq);
       mustBe(await line.back(), seq);
+      wakeful.came();
       this.#back(seq, sent, undefined);
     }
   }
