@@ -38,7 +38,7 @@ export const MEASURE_ARGS = {
     type: "string",
     kind: "count",
     valueHint: "N",
-    description: "send so many a second, whether or not the ones before are back",
+    description: "send so many a second, not waiting for the ones before",
   },
   ...RTT_LIMITS,
   "min-rate": {

@@ -72,7 +72,7 @@ const args = {
   impair: {
     type: "string",
     valueHint: "SPEC",
-    description: "make echoes and datagrams worse, for tests of clients: sock help impair",
+    description: "make echoes and datagrams worse: sock help impair",
   },
   seed: {
     type: "string",
