@@ -62,6 +62,9 @@ export default defineVerb({
         "leave out one of the two",
       );
     }
+    if (given.interactive && given.text.length > 0) {
+      throw new SockError("usage", "-i asks for lines, and there is text", "leave out one of the two");
+    }
     if (url !== undefined) {
       const { measurePlainEcho, plainEcho } = await import("./plain-echo.ts");
       if (measured !== undefined) return measurePlainEcho(context, url, given, measured);

@@ -43,7 +43,7 @@ const args = {
   ...TEXT_ARGS,
   interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
   ...RUN_FLAGS,
-  "max-loss": share("status 3 if more datagrams are lost, both ways together"),
+  "max-loss": share("status 3 if more are lost, both ways together"),
   "max-loss-up": share("the same for the way there"),
   "max-loss-down": share("the same for the way back"),
   ...RTT_LIMITS,
@@ -53,7 +53,7 @@ const args = {
     valueHint: "DUR",
     description: "status 3 if one in a hundred differs more from the one before it",
   },
-  "max-reorder": share("status 3 if more datagrams are overtaken, both ways together"),
+  "max-reorder": share("status 3 if more are overtaken, both ways together"),
   "max-dup": share("status 3 if more come twice"),
   "min-sent": { type: "string", kind: "count", valueHint: "N", description: "status 3 if fewer are sent" },
   samples: {
@@ -90,7 +90,7 @@ const MEASURING = [
 export default defineVerb({
   meta: {
     name: "udp",
-    summary: "send text and see it come back, or measure round trips and loss over UDP",
+    summary: "send text and see it back, or measure round trips and loss over UDP",
     usage: [
       "udp HOST TEXT...",
       "udp [HOST] < LINES",
@@ -117,6 +117,14 @@ export default defineVerb({
         `--${measured} measures, and text is not measured`,
         "leave out one of the two",
       );
+    }
+    if (given.interactive && given.text.length > 0) {
+      const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)$/.test(word));
+      const hint = time === undefined ? "leave out one of the two" : `--interval ${time}`;
+      throw new SockError("usage", "-i asks for lines, and there is text", hint);
+    }
+    if (given.host !== undefined && /^(tcp:\/\/|unix:)/i.test(given.host)) {
+      throw new SockError("usage", `${given.host} is not for UDP`, `sock echo ${given.host}`);
     }
     const echoes = sends || (measured === undefined && pipedIn());
     if (!echoes) return measure(context, given);

@@ -155,9 +155,15 @@ function notFound(word: string, env: Env, folder: string): SockError {
   // as ssh has it; who somebody is, their key says
   const own = word.toLowerCase().replace(/^.*@/, "");
   const near = names.includes(own) ? own : nearest(own, names);
-  const hint =
-    near === undefined
+  const hint = isAddress(word)
+    ? `sock join CODE gives it a name; one that speaks no sock is tcp://${word}, or udp://${word}`
+    : near === undefined
       ? `known are ${names.join(" ")}; sock join adds one`
       : `did you mean ${near}? known are ${names.join(" ")}`;
   return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint);
+}
+
+/** `10.0.0.7`, `db1:7625`: what other tools call a host. */
+function isAddress(word: string): boolean {
+  return /^[\w.-]+:\d{1,5}$/.test(word) || /^\d{1,3}(\.\d{1,3}){3}$/.test(word) || word === "localhost";
 }
