@@ -45,7 +45,7 @@ export const MEASURE_ARGS = {
     type: "string",
     kind: "count",
     valueHint: "N",
-    description: "status 3 if there are fewer round trips a second",
+    description: "fewest round trips a second",
   },
   report: { type: "string", valueHint: "FILE", description: "write a page with plots, as HTML" },
 } as const;

@@ -12,11 +12,11 @@ const duration = (description: string) =>
 
 /** Flags of limits on round trips. */
 export const RTT_LIMITS = {
-  "max-rtt": duration("status 3 if any round trip takes longer"),
-  "max-p50": duration("status 3 if half of them take longer"),
-  "max-p90": duration("likewise for one in ten"),
-  "max-p99": duration("likewise for one in a hundred"),
-  "max-p99.9": duration("likewise for one in a thousand"),
+  "max-rtt": duration("all take at most this"),
+  "max-p50": duration("half take at most this"),
+  "max-p90": duration("90 % take at most this"),
+  "max-p99": duration("99 % take at most this"),
+  "max-p99.9": duration("99.9 % take at most this; needs 1,000 of them"),
 } as const;
 
 export type RttLimit = keyof typeof RTT_LIMITS;

@@ -43,19 +43,19 @@ const args = {
   ...TEXT_ARGS,
   interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
   ...RUN_FLAGS,
-  "max-loss": share("status 3 if more are lost, both ways together"),
-  "max-loss-up": share("the same for the way there"),
-  "max-loss-down": share("the same for the way back"),
+  "max-loss": share("most that may be lost, both ways together"),
+  "max-loss-up": share("most on the way there"),
+  "max-loss-down": share("most on the way back"),
   ...RTT_LIMITS,
   "max-jitter": {
     type: "string",
     kind: "duration",
     valueHint: "DUR",
-    description: "status 3 if one in a hundred differs more from the one before it",
+    description: "99 % differ at most this much from the one before",
   },
-  "max-reorder": share("status 3 if more are overtaken, both ways together"),
-  "max-dup": share("status 3 if more come twice"),
-  "min-sent": { type: "string", kind: "count", valueHint: "N", description: "status 3 if fewer are sent" },
+  "max-reorder": share("most that may be overtaken, both ways together"),
+  "max-dup": share("most that may come twice"),
+  "min-sent": { type: "string", kind: "count", valueHint: "N", description: "fewest that must be sent" },
   samples: {
     type: "string",
     valueHint: "FILE",
@@ -71,20 +71,17 @@ const args = {
 
 type UdpArgs = Args<typeof args>;
 
+const LIMITS = [
+  ...(["max-loss", "max-loss-up", "max-loss-down"] as const),
+  ...RTT_LIMIT_NAMES,
+  ...(["max-jitter", "max-reorder", "max-dup", "min-sent"] as const),
+] as const;
+
 /** Flags that make no sense without a measurement. */
 const MEASURING = [
   ...(["count", "duration", "interval", "rate", "size", "fill", "warmup"] as const),
   ...(["samples", "junit", "report"] as const),
-  ...([
-    "max-loss",
-    "max-loss-up",
-    "max-loss-down",
-    "max-jitter",
-    "max-reorder",
-    "max-dup",
-    "min-sent",
-  ] as const),
-  ...RTT_LIMIT_NAMES,
+  ...LIMITS,
 ] as const;
 
 export default defineVerb({
@@ -99,6 +96,12 @@ export default defineVerb({
     ],
     more: [
       "Without text it measures: loss each way, round trips, jitter. Limits decide the status, for CI: 3 if one is missed, 6 without any reply, 11 if this machine was too slow for a stated limit on round trips.",
+    ],
+    groups: [
+      ["how it measures", Object.keys(RUN_FLAGS)],
+      ["limits: status 3 where one is missed", LIMITS],
+      ["what is written", ["samples", "junit", "report"]],
+      ["text", ["interactive", ...Object.keys(TEXT_ARGS)]],
     ],
     examples: [
       { line: "sock udp web1 hello", does: "prints hello when it has been there and back" },

@@ -15,7 +15,7 @@ export interface PlainUrl {
 
 const HINT = "write tcp://HOST:PORT, udp://HOST:PORT or unix:PATH";
 /** A port, a host and a port, a scheme without its slashes. */
-const ALMOST = /^(?:(tcp|udp):)?(?:([\w.-]+|\[[\da-f:.]+\]):|:)?(\d{1,5})$/i;
+const ALMOST = /^(?:(tcp|udp):(?:\/\/)?)?(?:([\w.-]+|\[[\da-f:.]+\]):|:)?(\d{1,5})$/i;
 /** No port: plain peers have none of their own. */
 const NO_PORT = -1;
 
@@ -29,6 +29,7 @@ export function parsePlainUrl(text: string): PlainUrl {
     if (address.kind !== "unix") throw bad(text, "no path");
     return { address, rest: "" };
   }
+  if (/^:?\d*$/.test(match[2] ?? "")) throw bad(text, "which host?");
   const address = parseAddress(match[2] ?? "", NO_PORT);
   if (address.kind !== "tcp") throw bad(text, "no host");
   if (address.port === NO_PORT) throw bad(text, "which port?");

@@ -35,6 +35,7 @@ describe("a hint", () => {
     [["put", "-r", "tree", "web1:"], 2, /hint: folders go whole/],
     [["put", "-x", "tree", "web1:"], 2, /hint: sock help put lists its flags/],
     [["serve", "-p", "80"], 2, /hint: --listen/],
+    [["serve", "--listen", "8000"], 2, /hint: write host:8000; 0\.0\.0\.0:8000 is any address/],
     [["shell", "tcp://127.0.0.1:1", "--quiet", "500ms", "-c", "ls"], 255, /hint: --quiet-for 500ms: /],
     [["shell", "tcp://127.0.0.1:1", "-c", "ls", "-q", "1s"], 255, /hint: --quiet-for 1s: /],
     [["echo", "unix:/x", "hi", "--quiet=0.5s"], 2, /hint: --quiet-for 0.5s: /],
