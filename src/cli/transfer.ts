@@ -124,7 +124,11 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
   if (target.kind === "word") return { host: target.word, path: "" };
   const shown = JSON.stringify(word);
   if (target.kind === "url")
-    throw new SockError("usage", `${shown} is no joined server`, "put and get want HOST:PATH");
+    throw new SockError(
+      "usage",
+      `${shown} speaks no sock, and a joined server is due`,
+      "only put, get, echo, shell and chat talk to one",
+    );
   throw new SockError(
     "usage",
     `${shown} is a local path, and a remote one is due`,

@@ -61,6 +61,7 @@ describe("a hint", () => {
     [["plain", "echo=7000"], 2, /hint: write tcp:\/\/127.0.0.1:7000/],
     [["chat", "--listen", "9000"], 2, /hint: tcp:\/\/127.0.0.1:9000/],
     [["chat", "web1", "hello"], 2, /hint: from a pipe/],
+    [["ls", "tcp://127.0.0.1:7"], 2, /hint: only put, get, echo, shell and chat/],
     [["open", "web1", "script.txt"], 2, /hint: a script: sock open HOST < FILE/],
     [["open", "web1", "-c", "rm f"], 2, /hint: sock deletes nothing; run rm/],
     [["open", "web1", "-c", "exit 3"], 2, /hint: help exit\n/],
