@@ -5,7 +5,7 @@
 import { parseArgs } from "citty";
 import { SockError } from "../errors.ts";
 import { nearest } from "../text/suggest.ts";
-import { flagHabit, quietHabit } from "./habits.ts";
+import { flagHabit, quietHabit, wordHabit } from "./habits.ts";
 import { parseValue } from "./values.ts";
 import type { ArgDef, ArgDefs, Values } from "./verb.ts";
 
@@ -21,17 +21,20 @@ interface Scan {
   counts: Map<string, number>;
 }
 
+export interface ReadOptions {
+  readonly words: boolean;
+  readonly command: string;
+  /** A command of an interactive session: its help has no `sock ` before it. */
+  readonly inside?: boolean;
+}
+
 export interface ReadArgs {
   values: Values;
   counts: ReadonlyMap<string, number>;
 }
 
 /** Raw words to checked values. Throws `usage` for whatever does not fit the definitions. */
-export function readArgs(
-  raw: readonly string[],
-  defs: ArgDefs,
-  options: { words: boolean; command: string },
-): ReadArgs {
+export function readArgs(raw: readonly string[], defs: ArgDefs, options: ReadOptions): ReadArgs {
   const scan = scanArgs(raw, defs, options);
   const named = Object.entries(defs).filter(([, def]) => def.type !== "positional");
   const valued = named.filter(([, def]) => def.type !== "boolean");
@@ -40,7 +43,7 @@ export function readArgs(
   for (const [name, def] of named) {
     values[name] = flagValue(name, def, scan, parsed[name]);
   }
-  assignPositionals(values, defs, scan.positionals, options.command);
+  assignPositionals(values, defs, scan.positionals, options);
   return { values: values, counts: scan.counts };
 }
 
@@ -60,11 +63,7 @@ function flagValue(name: string, def: ArgDef, scan: Scan, parsed: Values[string]
   return "kind" in def && def.kind !== undefined ? parseValue(def.kind, parsed, `--${name}`) : parsed;
 }
 
-function scanArgs(
-  raw: readonly string[],
-  defs: ArgDefs,
-  { words, command }: { words: boolean; command: string },
-): Scan {
+function scanArgs(raw: readonly string[], defs: ArgDefs, options: ReadOptions): Scan {
   const scan: Scan = {
     flags: [],
     booleans: new Map(),
@@ -73,14 +72,14 @@ function scanArgs(
     repeated: new Map(),
     counts: new Map(),
   };
-  const names = { command, flags: flagNames(defs) };
+  const names = { options, flags: flagNames(defs) };
   let index = 0;
   /** The value that belongs to a flag: after `=`, or the next word. */
-  const value = (shown: string, attached: string | undefined): string => {
+  const value = (shown: string, attached: string | undefined, def: ArgDef): string => {
     if (attached !== undefined) return attached;
     const next = raw[index + 1];
     if (next === undefined || next === "--" || names.flags.has(next.split("=", 1)[0] ?? next)) {
-      throw new SockError("usage", `${shown} needs a value`);
+      throw new SockError("usage", `${shown} needs a value`, `${shown} ${valueHint(def)}`);
     }
     index += 1;
     return next;
@@ -89,7 +88,7 @@ function scanArgs(
     const word = raw[index] ?? "";
     if (word === "--") {
       const rest = raw.slice(index + 1);
-      if (words) scan.words = rest;
+      if (options.words) scan.words = rest;
       else scan.positionals.push(...rest);
       break;
     }
@@ -104,12 +103,12 @@ function scanArgs(
 }
 
 interface FlagNames {
-  readonly command: string;
+  readonly options: ReadOptions;
   /** Every way to write a flag to its name. */
   readonly flags: ReadonlyMap<string, string>;
 }
 
-type TakeValue = (shown: string, attached: string | undefined) => string;
+type TakeValue = (shown: string, attached: string | undefined, def: ArgDef) => string;
 
 function takeFlag(scan: Scan, defs: ArgDefs, names: FlagNames, word: string, value: TakeValue): void {
   const equals = word.indexOf("=");
@@ -118,7 +117,7 @@ function takeFlag(scan: Scan, defs: ArgDefs, names: FlagNames, word: string, val
   const name = names.flags.get(shown);
   const def = name === undefined ? undefined : defs[name];
   if (name === undefined || def === undefined) throw unknownFlag(shown, names);
-  if (def.type !== "boolean") return take(scan, def, name, value(shown, attached));
+  if (def.type !== "boolean") return take(scan, def, name, value(shown, attached, def));
   if (attached !== undefined) throw new SockError("usage", `${shown} takes no value`);
   scan.booleans.set(name, shown !== `--no-${name}`);
   scan.counts.set(name, (scan.counts.get(name) ?? 0) + 1);
@@ -133,7 +132,7 @@ function takeLetters(scan: Scan, defs: ArgDefs, names: FlagNames, word: string, 
     if (name === undefined || def === undefined) throw unknownFlag(word.length === 2 ? word : shown, names);
     if (def.type !== "boolean") {
       const attached = word.slice(at + 1).replace(/^=/, "");
-      return take(scan, def, name, value(shown, attached === "" ? undefined : attached));
+      return take(scan, def, name, value(shown, attached === "" ? undefined : attached, def));
     }
     scan.booleans.set(name, true);
     scan.counts.set(name, (scan.counts.get(name) ?? 0) + 1);
@@ -172,27 +171,37 @@ export function isNegatable(def: { default?: unknown; negativeDescription?: stri
   return def.default === true || def.negativeDescription !== undefined;
 }
 
-function unknownFlag(shown: string, { command, flags }: FlagNames): SockError {
-  const long = [...flags.keys()].filter((name) => name.startsWith("--"));
-  const meant = shown.startsWith("--") ? nearest(shown, long) : undefined;
-  const near = meant === undefined ? `sock help ${command} lists its flags` : `did you mean ${meant}?`;
-  return new SockError("usage", `unknown flag ${shown}`, flagHabit(command, shown) ?? near);
+/** What a flag takes: "DUR", "keep|follow|skip". */
+export function valueHint(def: ArgDef): string {
+  return def.valueHint ?? (def.type === "enum" ? def.options.join("|") : "VALUE");
 }
 
-function assignPositionals(values: Values, defs: ArgDefs, given: string[], command: string): void {
+function unknownFlag(shown: string, { options, flags }: FlagNames): SockError {
+  const long = [...flags.keys()].filter((name) => name.startsWith("--"));
+  const meant = shown.startsWith("--") ? nearest(shown, long) : undefined;
+  const near = meant === undefined ? `${helpLine(options)} lists its flags` : `did you mean ${meant}?`;
+  return new SockError("usage", `unknown flag ${shown}`, flagHabit(options.command, shown) ?? near);
+}
+
+function helpLine({ command, inside = false }: ReadOptions): string {
+  return `${inside ? "" : "sock "}help ${command}`;
+}
+
+function assignPositionals(values: Values, defs: ArgDefs, given: string[], options: ReadOptions): void {
   const left = [...given];
   for (const [name, def] of Object.entries(defs)) {
     if (def.type !== "positional") continue;
     const required = def.required !== false && def.default === undefined;
     if (required && left.length === 0) {
-      throw new SockError("usage", `${positionalName(name)} is missing`, `sock help ${command}`);
+      throw new SockError("usage", `${positionalName(name)} is missing`, helpLine(options));
     }
     values[name] =
       "variadic" in def && def.variadic === true ? left.splice(0) : (left.shift() ?? def.default);
   }
   const surplus = left[0];
   if (surplus !== undefined) {
-    throw new SockError("usage", `one word too many: ${JSON.stringify(surplus)}`, `sock help ${command}`);
+    const hint = (options.inside === true ? undefined : wordHabit(options.command)) ?? helpLine(options);
+    throw new SockError("usage", `one word too many: ${JSON.stringify(surplus)}`, hint);
   }
 }
 

@@ -3,6 +3,7 @@ import { Chat, type Person } from "../client/chat.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { SockError } from "../errors.ts";
+import { meantUrl } from "../plain/address.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { ChatScreen } from "./chat-screen.ts";
 import { hostOf } from "./host-word.ts";
@@ -28,7 +29,7 @@ const args = {
     type: "string",
     kind: "duration",
     valueHint: "DUR",
-    description: "go on trying this long when the connection breaks (2m); 0s: not at all",
+    description: "try again this long when the line breaks (2m); 0s: never",
   },
   ...DIALECT_ARGS,
   encoding: TEXT_ARGS.encoding,
@@ -56,7 +57,8 @@ export default defineVerb({
     }
     const url = plainPeer(given.listen ?? given.host, given);
     if (given.listen !== undefined && url === undefined) {
-      throw new SockError("usage", "--listen needs an address", "tcp://HOST:PORT or unix:PATH");
+      const hint = meantUrl(given.listen) ?? "tcp://HOST:PORT or unix:PATH";
+      throw new SockError("usage", "--listen needs an address", hint);
     }
     const host =
       url === undefined ? resolveHost(hostOf(given.host, "sock chat HOST"), context.env) : undefined;
@@ -85,8 +87,10 @@ async function talkThere(
     onRoom: (name, people) => {
       context.json.emit({ type: "room", name, people });
       screen.name(name);
-      const others = people.map(shown).join(", ");
-      screen.notice(`* at ${host.name} as ${escapeForDisplay(name)}; ${others || "nobody else"} is here`);
+      const others = people.map(shown).join(", ") || "nobody else";
+      const verb = people.length > 1 ? "are" : "is";
+      const end = screen.isPerson ? "; Ctrl-D leaves" : "";
+      screen.notice(`* at ${host.name} as ${escapeForDisplay(name)}; ${others} ${verb} here${end}`);
     },
     onSaid: async (from, text) => {
       counts.received += 1;

@@ -26,13 +26,15 @@ export const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["help", () => import("./help.ts")],
 ]);
 
-/** The verb of that name; `usage` with the nearest name where there is none. */
-export async function findVerb(name: string): Promise<Verb> {
+/** The verb of that name; `usage` with the nearest name where there is none, or with the command that comes behind it. */
+export async function findVerb(name: string, next?: string): Promise<Verb> {
   const load = COMMANDS.get(name);
   if (load === undefined) {
     const meant = nearest(name, COMMANDS.keys());
     const near = meant === undefined ? "sock help lists the commands" : `did you mean sock ${meant}?`;
-    const hint = commandHabit(name) ?? near;
+    const late =
+      next !== undefined && COMMANDS.has(next) ? `the command comes first: sock ${next} …` : undefined;
+    const hint = late ?? commandHabit(name) ?? near;
     throw new SockError("usage", `unknown command ${JSON.stringify(name)}`, hint);
   }
   return (await load()).default;

@@ -38,14 +38,14 @@ export const MEASURE_ARGS = {
     type: "string",
     kind: "count",
     valueHint: "N",
-    description: "send so many a second, whether or not the ones before are back",
+    description: "send so many a second, not waiting for the ones before",
   },
   ...RTT_LIMITS,
   "min-rate": {
     type: "string",
     kind: "count",
     valueHint: "N",
-    description: "status 3 if there are fewer round trips a second",
+    description: "fewest round trips a second",
   },
   report: { type: "string", valueHint: "FILE", description: "write a page with plots, as HTML" },
 } as const;

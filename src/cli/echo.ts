@@ -13,6 +13,7 @@ import { isTerminal } from "./output.ts";
 import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
+import { RTT_LIMIT_NAMES } from "./thresholds.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const args = {
@@ -43,6 +44,12 @@ export default defineVerb({
       "echo ADDR [TEXT...] [--dialect NAME]",
       "echo tcp://HOST:PORT --count N",
     ],
+    groups: [
+      ["how it measures", ["count", "size", "conns", "rate", "report"]],
+      ["limits: status 3 where one is missed", [...RTT_LIMIT_NAMES, "min-rate"]],
+      ["text", ["interactive", ...Object.keys(TEXT_ARGS)]],
+      ["with peers that speak no sock", ["dialect", "trace", "quiet-for"]],
+    ],
     examples: [
       { line: "sock echo web1 hello", does: "prints hello when it has been there and back" },
       { line: "sock echo web1 --count 10000 --max-p99 5ms", does: "measures; status 3 if p99 is over 5 ms" },
@@ -61,6 +68,9 @@ export default defineVerb({
         `--${measured} measures, and text is not measured`,
         "leave out one of the two",
       );
+    }
+    if (given.interactive && given.text.length > 0) {
+      throw new SockError("usage", "-i asks for lines, and there is text", "leave out one of the two");
     }
     if (url !== undefined) {
       const { measurePlainEcho, plainEcho } = await import("./plain-echo.ts");

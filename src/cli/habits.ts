@@ -1,4 +1,4 @@
-/** What people type who know scp, rsync and croc, and what it is here. Only hints: nothing here is understood. */
+/** What people type who know scp, rsync, ssh, irtt, iperf3 and nc, and what it is here. Only hints: nothing here is understood. */
 
 const ALL_GO_WHOLE = "folders go whole, with their modes and times: no flag is needed";
 
@@ -25,9 +25,71 @@ const FILE_FLAGS: Readonly<Record<string, string>> = {
   "--include": "--exclude '!PATTERN' takes back",
 };
 
+const FORWARDS = "sock forwards no ports";
+const COUNT = "--count N";
+const WORDS = "a command follows --: sock shell HOST -- CMD ARG...";
+
+/** Of ping, irtt and iperf3. */
+const MEASURING_FLAGS: Readonly<Record<string, string>> = {
+  "-c": COUNT,
+  "-n": COUNT,
+  "-s": "--size BYTES",
+  "-l": "--size BYTES",
+  "--length": "--size BYTES",
+  "-w": "--timeout DUR",
+  "-W": "--timeout DUR",
+};
+
 const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   put: FILE_FLAGS,
   get: FILE_FLAGS,
+  udp: {
+    ...MEASURING_FLAGS,
+    "-d": "--duration 10s",
+    "-t": "--duration 10s",
+    "--time": "--duration 10s",
+    "-b": "--rate N, datagrams a second, and --size BYTES of each",
+    "-u": "it is UDP; sock echo measures over TCP",
+    "-o": "--samples FILE, --report FILE or --junit FILE; --json for the figures",
+    "-w": "--wait DUR",
+    "-W": "--wait DUR",
+    "--conns": "sock echo has connections",
+    "--min-rate": "sock echo has --min-rate, here it is --min-sent",
+  },
+  echo: {
+    ...MEASURING_FLAGS,
+    "-P": "--conns C",
+    "--parallel": "--conns C",
+    "-u": "sock udp HOST",
+    "-t": COUNT,
+    "-d": COUNT,
+    "--duration": COUNT,
+    "--interval": "--rate N; sock udp has --interval",
+    "--max-loss": "sock udp measures losses",
+    "--max-jitter": "sock udp measures jitter",
+    "--junit": "sock udp writes it; here the status and --json say the same",
+    "--samples": "sock udp writes them; here --report FILE has a plot",
+  },
+  shell: {
+    "-t": "sock shell HOST is a terminal",
+    "-T": WORDS,
+    "-p": "the port is in the join code; sock hosts set HOST address=HOST:PORT corrects it",
+    "-i": "the key came by sock join; sock hosts lists what is joined",
+    "-L": FORWARDS,
+    "-R": FORWARDS,
+    "-D": FORWARDS,
+    "-l": WORDS,
+    "-a": WORDS,
+  },
+  open: { "-b": "sock open HOST < FILE", "-f": "sock open HOST < FILE" },
+  chat: { "-l": "--listen tcp://127.0.0.1:PORT", "--nick": "--name NAME" },
+  plain: {
+    "-l": "sock plain echo=tcp://127.0.0.1:PORT",
+    "-p": "sock plain echo=tcp://127.0.0.1:PORT",
+    "-u": "sock plain echo=udp://127.0.0.1:PORT",
+    "-e": "sock plain exec=tcp://127.0.0.1:PORT",
+    "-k": "it answers until Ctrl-C",
+  },
   ls: { "-a": "all names are shown", "-A": "all names are shown", "-r": "-R" },
   serve: { "-p": "--listen 0.0.0.0:PORT", "--port": "--listen 0.0.0.0:PORT", "--bind": "--listen" },
 };
@@ -37,13 +99,51 @@ const SEND = "sock put FILE HOST:[PATH]";
 const FETCH = "sock get HOST:PATH [DEST]";
 const NEVER = "sock puts, gets and lists; it renames and deletes nothing";
 
+const COMMANDS_THERE = "sock shell HOST -- CMD, or sock shell HOST for a terminal";
+const SOCKETS = "sock plain NAME=ADDR answers plain clients, sock echo tcp://HOST:PORT calls plain servers";
+const ROUND_TRIPS = "sock udp HOST measures round trips and loss, sock echo HOST the same over TCP";
+
+/** What one word too many may have been meant for. */
+const WORDS_TOO_MANY: Readonly<Record<string, string>> = {
+  open: "a script: sock open HOST < FILE, or -c 'LINE'",
+  chat: "from a pipe: echo TEXT | sock chat HOST",
+};
+
+const OPEN_COMMANDS: Readonly<Record<string, string>> = {
+  dir: "ls",
+  "?": "help",
+  mget: "get takes patterns: get *.log",
+  mput: "put takes patterns: put *.log",
+  mkdir: "put makes the folders that are missing; or run mkdir, where the key allows a shell",
+  rm: "sock deletes nothing; run rm, where the key allows a shell",
+  mv: "sock renames nothing; run mv, where the key allows a shell",
+  lls: "what is here Tab names: put, a blank, Tab",
+  more: "cat",
+  less: "cat",
+};
+
 const COMMANDS: Readonly<Record<string, string>> = {
   cp: COPY,
   scp: COPY,
   copy: COPY,
   rsync: COPY,
   sync: COPY,
-  sftp: COPY,
+  sftp: "sock open HOST",
+  ftp: "sock open HOST",
+  ssh: COMMANDS_THERE,
+  exec: COMMANDS_THERE,
+  run: COMMANDS_THERE,
+  nc: SOCKETS,
+  ncat: SOCKETS,
+  netcat: SOCKETS,
+  socat: SOCKETS,
+  telnet: SOCKETS,
+  listen: SOCKETS,
+  irtt: ROUND_TRIPS,
+  iperf: ROUND_TRIPS,
+  iperf3: ROUND_TRIPS,
+  bench: ROUND_TRIPS,
+  tcp: "sock echo HOST",
   send: SEND,
   push: SEND,
   upload: SEND,
@@ -58,7 +158,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   mkdir: "put makes the folders that are missing",
   rm: NEVER,
   mv: NEVER,
-  ping: "sock echo HOST",
+  ping: ROUND_TRIPS,
   login: "sock join, with the code that sock invite printed",
   connect: "sock join, with the code that sock invite printed",
   server: "sock serve",
@@ -87,6 +187,17 @@ export function quietHabit(raw: readonly string[], index: number): string | unde
 /** The command that does what another tool calls so. */
 export function commandHabit(name: string): string | undefined {
   return own(COMMANDS, name);
+}
+
+/** The same in an interactive session. */
+export function openHabit(name: string): string | undefined {
+  if (name.startsWith("!")) return "commands here: another terminal, or Ctrl-D; over there: run LINE";
+  return own(OPEN_COMMANDS, name);
+}
+
+/** What a command may have been given a word too many for. */
+export function wordHabit(command: string): string | undefined {
+  return own(WORDS_TOO_MANY, command);
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

@@ -1,9 +1,13 @@
 /** The help of one command, made from its definition. */
-import { aliases, isNegatable, positionalName } from "./args.ts";
+import { fold } from "../text/fold.ts";
+import { aliases, isNegatable, positionalName, valueHint } from "./args.ts";
 import { type ArgDef, type ArgDefs, GLOBAL_ARGS, type Verb } from "./verb.ts";
 
 /** Widest first column of a table, characters; longer cells get a line of their own. */
 const MAX_FIRST_COLUMN = 31;
+
+/** The narrowest terminal that is common, characters: every line fits into it, wherever it goes. */
+const WIDTH = 80;
 
 /** `inside`: a command of an interactive session. */
 export function renderCommand(verb: Verb, { inside = false } = {}): string {
@@ -17,7 +21,7 @@ export function renderCommand(verb: Verb, { inside = false } = {}): string {
     ...usage.map((line, index) => `${index === 0 ? "usage:" : "      "} ${inside ? "" : "sock "}${line}`),
     "",
     meta.summary,
-    ...(meta.more ?? []).flatMap((paragraph) => ["", paragraph]),
+    ...(meta.more ?? []).flatMap((paragraph) => ["", ...fold(paragraph, WIDTH)]),
     ...section(
       "arguments",
       positionals.map(([name, def]) => [positionalName(name), def.description ?? ""]),
@@ -34,17 +38,18 @@ export function renderCommand(verb: Verb, { inside = false } = {}): string {
 
 type Row = readonly string[];
 
-/** Rows of two columns, indented by two; in one line with those of `aligned`. */
+/** Rows of two columns, indented by two; in one line with those of `aligned`. What is too long goes on below itself. */
 export function table(rows: readonly Row[], aligned = rows): string[] {
   const width = Math.max(
     0,
     ...aligned.map(([first = ""]) => first.length).filter((size) => size <= MAX_FIRST_COLUMN),
   );
-  return rows.flatMap(([first = "", second = ""]) =>
-    first.length > width
-      ? [`  ${first}`, `  ${" ".repeat(width)}  ${second}`.trimEnd()]
-      : [`  ${first.padEnd(width)}  ${second}`.trimEnd()],
-  );
+  const left = " ".repeat(width + 4);
+  return rows.flatMap(([first = "", second = ""]) => {
+    const [head = "", ...rest] = fold(second, WIDTH - left.length).map((line) => `${left}${line}`.trimEnd());
+    if (first.length > width) return [`  ${first}`, head, ...rest];
+    return [`  ${first.padEnd(width)}  ${head.slice(left.length)}`.trimEnd(), ...rest];
+  });
 }
 
 function section(title: string, rows: readonly Row[]): string[] {
@@ -90,12 +95,8 @@ function flagName(name: string, def: ArgDef): string {
   const negated =
     negativeOf(def) !== undefined ? "no-" : def.type === "boolean" && isNegatable(def) ? "[no-]" : "";
   const long = `--${negated}${name}`;
-  return [...short.map((alias) => `-${alias}`), long + valueHint(def)].join(", ");
-}
-
-function valueHint(def: ArgDef): string {
-  if (def.type === "enum") return ` ${def.valueHint ?? def.options.join("|")}`;
-  return def.type === "string" ? ` ${def.valueHint ?? "VALUE"}` : "";
+  const takes = def.type === "boolean" ? "" : ` ${valueHint(def)}`;
+  return [...short.map((alias) => `-${alias}`), long + takes].join(", ");
 }
 
 function flagWords(def: ArgDef): string {

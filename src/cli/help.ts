@@ -91,7 +91,8 @@ function environment(): string {
       ["SOCK_JOIN", "a direct join code: the default host, nothing is stored"],
       ["SOCK_JOIN_FILE", "a file with that code"],
       ["SOCK_JOIN_NAME", "the same for a host called name (SOCK_JOIN_EU is eu)"],
-      ["SOCK_SERVE", "key and grant of a server that keeps no state, from sock invite --pair"],
+      ["SOCK_SERVE", "key and grant of a server without state: sock invite --pair"],
+      ["SOCK_ENCODING", "what programs there print in, as --encoding"],
       ["NO_COLOR", "no colours"],
     ]),
   ].join("\n");

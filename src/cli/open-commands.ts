@@ -5,6 +5,7 @@ import { SockError } from "../errors.ts";
 import { fsFailure } from "../files/failure.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { nearest } from "../text/suggest.ts";
+import { openHabit } from "./habits.ts";
 import { type CommandLine, plainWords } from "./open-words.ts";
 import { localFiles, localPath, remotePath } from "./open-paths.ts";
 import type { OpenState } from "./open-state.ts";
@@ -156,7 +157,7 @@ export function findCommand(commands: OpenCommands, { name }: CommandLine): Verb
   throw new SockError(
     "usage",
     `unknown command ${JSON.stringify(name.slice(0, 80))}`,
-    meant === undefined ? known : `did you mean ${meant}? ${known}`,
+    openHabit(name) ?? (meant === undefined ? known : `did you mean ${meant}? ${known}`),
   );
 }
 

@@ -81,7 +81,7 @@ export class Runner {
       await verb.run(context, { line: command.rest });
     } else {
       const defs = { ...verb.args, verbose: GLOBAL_ARGS.verbose };
-      const { values, counts } = readArgs(command.words, defs, { words: false, command: name });
+      const { values, counts } = readArgs(command.words, defs, { words: false, command: name, inside: true });
       await verb.run({ ...context, verbose: context.verbose + (counts.get("verbose") ?? 0) }, values);
     }
   }

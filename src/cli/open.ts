@@ -18,7 +18,7 @@ const FIRST: ReadonlySet<ExitStatus> = new Set([STATUS.unreachable, STATUS.noSpa
 export default defineVerb({
   meta: {
     name: "open",
-    summary: "an interactive session: ls, cd, get, put, cat, run; or a script of them",
+    summary: "an interactive session: ls, cd, get, put, cat, run; or a script",
     usage: ["open [HOST]", "open [HOST] -c LINE...", "open [HOST] < SCRIPT"],
     examples: [
       { line: "sock open web1", does: "asks for commands; help lists them" },

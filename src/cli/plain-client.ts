@@ -1,5 +1,6 @@
 /** What every verb does with a plain peer: connect, say what only a warning is, leave. */
 import type { PlainAddress } from "../plain/address.ts";
+import { ANSWER_WARN_MS } from "../plain/limits.ts";
 import type { Peer } from "../plain/peer.ts";
 import { connectPeer } from "../plain/socket.ts";
 import { tracer } from "./plain-options.ts";
@@ -20,4 +21,15 @@ export async function connected(context: Context, address: PlainAddress, trace: 
       await Bun.sleep(TRY_AGAIN_MS);
     }
   }
+}
+
+/**
+ * Says once that nothing has come, unless what it gives is called before: a peer of another dialect waits for us as
+ * we wait for it, and nothing else would tell.
+ */
+export function noticeSilence({ ui }: Context): () => void {
+  const timer = setTimeout(() => {
+    ui.warn("nothing has come so far", "another --dialect? --timeout DUR gives up");
+  }, ANSWER_WARN_MS);
+  return () => clearTimeout(timer);
 }

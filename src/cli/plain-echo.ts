@@ -112,7 +112,11 @@ async function answer(peer: Peer, length: number | undefined, pauseMs: number): 
     if (piece === undefined) break;
     if (piece === QUIET) {
       if (pieces.length > 0) break;
-      throw new SockError("silent", `no answer in ${wait / 1000} s`, "does it wait for the end of a line?");
+      throw new SockError(
+        "silent",
+        `no answer in ${wait / 1000} s`,
+        "does it wait for the end of a line? sock echo ADDR $'TEXT\\n' sends one",
+      );
     }
     const taken = piece.subarray(0, missing);
     peer.unread(piece.subarray(taken.length));

@@ -15,7 +15,7 @@ import { type Peer, QUIET } from "../plain/peer.ts";
 import { lastPart, sendFile, Taking } from "../plain/stored.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes, formatDuration } from "../text/units.ts";
-import { connected } from "./plain-client.ts";
+import { connected, noticeSilence } from "./plain-client.ts";
 import type { DialectGiven } from "./plain-options.ts";
 import { Progress } from "./progress.ts";
 import type { OnExistsFlag } from "./transfer.ts";
@@ -69,19 +69,22 @@ async function putOne(
   const hash = createHash("sha256");
   const progress = new Progress(context.ui, escapeForDisplay(name), file.length);
   const peer = await connected(context, address, trace);
+  const heard = noticeSilence(context);
   let sent = 0;
   try {
-    await dialect.put(peer, new TextEncoder().encode(name), file.length, () =>
-      sendFile(peer, file, (bytes) => {
+    await dialect.put(peer, new TextEncoder().encode(name), file.length, () => {
+      heard();
+      return sendFile(peer, file, (bytes) => {
         hash.update(bytes);
         sent += bytes.length;
         progress.update(sent);
-      }),
-    );
+      });
+    });
     if (file.changed()) throw new SockError("changed", "the file was changed while it was sent");
     await closed(peer);
     if (context.signal.aborted) throw context.signal.reason;
   } finally {
+    heard();
     progress.done();
     peer.close();
   }
@@ -128,10 +131,12 @@ export async function plainGet(
   const wanted = new TextEncoder().encode(name);
   const peer = await connected(context, url.address, given.trace);
   const progress = new Progress(context.ui, escapeForDisplay(name), null);
+  const heard = noticeSilence(context);
   let bytes = 0;
   let target: Target | undefined;
   try {
     const coming = await get(peer, wanted);
+    heard();
     progress.total = coming.length;
     target =
       dest === "-"
@@ -156,6 +161,7 @@ export async function plainGet(
     });
     return STATUS.done;
   } finally {
+    heard();
     progress.done();
     peer.close();
     target?.close();

@@ -11,22 +11,25 @@ export function dialects(): string {
     "dialects of peers that speak no sock",
     ...table(rows),
     "",
-    "sock plain NAME=ADDR answers such clients: tcp://HOST:PORT, udp://HOST:PORT (echo, upper) or unix:PATH",
-    "--dialect NAME talks to such servers; left out:",
+    "sock plain NAME=ADDR answers such clients; ADDR is tcp://HOST:PORT, unix:PATH,",
+    "and for echo and upper udp://HOST:PORT. --dialect NAME talks to such servers;",
+    "left out:",
     ...table([
       ["sock echo ADDR", "shows what came, and judges nothing"],
       ["sock shell ADDR", "exec"],
       ["sock put, sock get", "ftp-gt"],
     ]),
     "",
-    "An answer without an end, as of exec, is over when nothing has come for 200ms (--quiet-for).",
+    "An answer without an end, as of exec, is over when nothing has come for 200ms",
+    "(--quiet-for).",
   ].join("\n");
 }
 
 /** What `--impair` knows. */
 export function impairments(): string {
   return [
-    "--impair 'drop=1% delay=20ms': the answers of sock plain, and of sock serve to echo and udp, made worse on purpose",
+    "--impair 'drop=1% delay=20ms': the answers of sock plain, and of sock serve to",
+    "echo and udp, made worse on purpose",
     ...table([
       ["delay=20ms jitter=5ms", "each answer waits so long, more or less"],
       ["rate=10mbit", "no more bits a second"],
@@ -49,6 +52,7 @@ export function impairments(): string {
       ["stall=5s", "the first answer stops in its middle, once"],
     ]),
     "",
-    "The same --seed is the same again: each client, and each run of sock udp, has its own row of chances, by the order of their coming.",
+    "The same --seed is the same again: each client, and each run of sock udp, has",
+    "its own row of chances, by the order of their coming.",
   ].join("\n");
 }

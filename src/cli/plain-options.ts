@@ -12,7 +12,7 @@ export const DIALECT_ARGS = {
   dialect: {
     type: "string",
     valueHint: "NAME",
-    description: "what a peer at tcp://, udp:// or unix: speaks: sock help dialects",
+    description: "what a plain peer speaks: sock help dialects",
   },
   ...TRACE_ARGS,
 } as const;

@@ -4,7 +4,7 @@ import type { PlainUrl } from "../plain/address.ts";
 import { dialectFor } from "../plain/dialects.ts";
 import { ANSWER_PAUSE_MS } from "../plain/limits.ts";
 import { lines } from "./lines.ts";
-import { connected } from "./plain-client.ts";
+import { connected, noticeSilence } from "./plain-client.ts";
 import type { DialectGiven } from "./plain-options.ts";
 import { ShownOutputs } from "./shown-outputs.ts";
 import type { TextGiven } from "./text-options.ts";
@@ -39,9 +39,15 @@ export async function plainShell(
   try {
     for await (const command of only === undefined ? typed(context) : [only]) {
       count += 1;
-      for await (const piece of dialect.ask(peer, new TextEncoder().encode(command), options)) {
-        bytes += piece.length;
-        await shown.out.push(piece);
+      const heard = noticeSilence(context);
+      try {
+        for await (const piece of dialect.ask(peer, new TextEncoder().encode(command), options)) {
+          heard();
+          bytes += piece.length;
+          await shown.out.push(piece);
+        }
+      } finally {
+        heard();
       }
       if (context.signal.aborted) throw context.signal.reason;
     }

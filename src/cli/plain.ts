@@ -21,7 +21,12 @@ const ON_EXISTS: OnExistsFlag[] = ["rename", "replace", "refuse", "skip"];
 const WHEN_FULL: WhenFull[] = ["close", "wait"];
 
 const args = {
-  dialects: { type: "positional", variadic: true, description: "NAME=ADDR: which dialect is answered where" },
+  dialects: {
+    type: "positional",
+    required: false,
+    variadic: true,
+    description: "NAME=ADDR: which dialect is answered where",
+  },
   root: { type: "string", valueHint: "DIR", description: "the folder of files, for ftp-gt and post-pipe" },
   "on-exists": {
     type: "enum",

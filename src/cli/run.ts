@@ -47,7 +47,10 @@ export async function prepare(
     readArgs(before, GLOBAL_ARGS, { words: false, command: "" });
     throw new SockError("usage", "no command given", "sock help lists the commands");
   }
-  const verb = await findVerb(name);
+  const verb = await findVerb(
+    name,
+    after.find((word) => !word.startsWith("-")),
+  );
   onVerb(verb);
   const words = [...before, ...after];
   if (asksHelp(words)) {

@@ -72,7 +72,7 @@ const args = {
   impair: {
     type: "string",
     valueHint: "SPEC",
-    description: "make echoes and datagrams worse, for tests of clients: sock help impair",
+    description: "make echoes and datagrams worse: sock help impair",
   },
   seed: {
     type: "string",
@@ -92,6 +92,15 @@ export default defineVerb({
     name: "serve",
     summary: "open one port, and print the line that lets others in",
     usage: "serve [DIR or NAME=DIR[:ro]]...",
+    groups: [
+      ["where it is reached", ["listen", "host", "join-file"]],
+      [
+        "what others may do",
+        ["read-only", "write-only", "replace", "max-file", "min-free", "max-entries", "rate"],
+      ],
+      ["commands and terminals", ["shell", "allow-root", "linger", "login-shell"]],
+      ["for its owner", ["audit", "impair", "seed"]],
+    ],
     examples: [
       { line: "sock serve ./drop", does: "serves one folder" },
       { line: "sock serve drop=./drop logs=/var/log:ro", does: "two folders, web1:drop/… and web1:logs/…" },

@@ -53,6 +53,12 @@ export default defineVerb({
       "shell ADDR [--dialect NAME] [-c LINE]",
       "shell HOST --attach [NAME]",
     ],
+    groups: [
+      ["a command", ["line", "with", "cwd", "env", "no-stdin", "detach", "max-output"]],
+      ["a terminal", ["name", "attach", "list"]],
+      ["what is shown", Object.keys({ ...TEXT_ARGS, ...SAFE_ARG })],
+      ["with peers that speak no sock", ["dialect", "trace", "quiet-for"]],
+    ],
     examples: [
       { line: "sock shell web1", does: "a terminal; it goes on when the connection breaks" },
       { line: "sock shell web1 --attach", does: "goes on with one that was left there" },

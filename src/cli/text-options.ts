@@ -7,7 +7,7 @@ export const TEXT_ARGS = {
   encoding: {
     type: "string",
     valueHint: "NAME",
-    description: "what the text there is in: auto, utf-8, gbk, utf-16le... or raw (SOCK_ENCODING)",
+    description: "encoding of the text there: auto, raw, utf-8, gbk... (SOCK_ENCODING)",
   },
   "out-encoding": { type: "string", valueHint: "NAME", description: "write text in this (utf-8)" },
 } as const;

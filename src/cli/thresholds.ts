@@ -12,11 +12,11 @@ const duration = (description: string) =>
 
 /** Flags of limits on round trips. */
 export const RTT_LIMITS = {
-  "max-rtt": duration("status 3 if any round trip takes longer"),
-  "max-p50": duration("status 3 if half of them take longer"),
-  "max-p90": duration("likewise for one in ten"),
-  "max-p99": duration("likewise for one in a hundred"),
-  "max-p99.9": duration("likewise for one in a thousand"),
+  "max-rtt": duration("all take at most this"),
+  "max-p50": duration("half take at most this"),
+  "max-p90": duration("90 % take at most this"),
+  "max-p99": duration("99 % take at most this"),
+  "max-p99.9": duration("99.9 % take at most this; needs 1,000 of them"),
 } as const;
 
 export type RttLimit = keyof typeof RTT_LIMITS;
@@ -86,14 +86,20 @@ export function thresholdLines(thresholds: readonly Threshold[]): string[] {
   const wide = Math.max(0, ...limits.map((text) => text.length));
   return thresholds.map((one, at) => {
     const verdict = isMet(one) ? "met   " : "MISSED";
-    return `${verdict}  ${one.name.padEnd(width)}  ${(limits[at] ?? "").padEnd(wide)}  ${shown(one.value, one.unit)}`;
+    return `${verdict}  ${one.name.padEnd(width)}  ${(limits[at] ?? "").padEnd(wide)}  ${found(one)}`;
   });
+}
+
+function found({ name, value, unit }: Threshold): string {
+  // a thousandth of fewer would be the longest
+  return value === null && name === "max-p99.9" ? "unknown: needs 1,000 round trips" : shown(value, unit);
 }
 
 /** With its unit: "9.41 ms", "0.4 %", "unknown". */
 export function shown(value: number | null, unit: string): string {
   if (value === null) return "unknown";
   if (unit === "us") return `${ms(value)} ms`;
+  if (unit === "%") return `${Number(value.toPrecision(4))} %`;
   return unit === "" ? String(value) : `${value}${unit === "/s" ? "" : " "}${unit}`;
 }
 

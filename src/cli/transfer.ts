@@ -30,7 +30,7 @@ export const TRANSFER_ARGS = {
     options: DIGESTS,
     default: "sha256",
     valueHint: "HOW",
-    description: "sha256, or xxh3: faster, and no proof against forgery",
+    description: "sha256, or xxh3: fast, no proof against forgery",
   },
   checksum: {
     type: "boolean",
@@ -41,27 +41,27 @@ export const TRANSFER_ARGS = {
     options: LINKS,
     default: "keep",
     valueHint: "HOW",
-    description: "symbolic links: follow, skip, or keep those that stay inside",
+    description: "symbolic links: follow, skip, or keep those inside",
   },
   "dry-run": { type: "boolean", description: "change nothing, say what would be done" },
   retry: {
     type: "string",
     kind: "duration",
     valueHint: "DUR",
-    description: "go on trying this long when the line breaks (2m); 0s: not at all",
+    description: "try again this long when the line breaks (2m); 0s: never",
   },
   exclude: {
     type: "string",
     repeat: true,
     valueHint: "PATTERN",
-    description: "leave out of trees what fits, as in a .gitignore",
+    description: "leave out of trees what fits, as in .gitignore",
   },
   compress: {
     type: "enum",
     options: COMPRESS,
     default: "auto",
     valueHint: "HOW",
-    description: "zstd on the line: always, never, or auto: where it pays",
+    description: "zstd: always, never, or auto: where it pays",
   },
   bwlimit: {
     type: "string",
@@ -76,7 +76,7 @@ export const TRANSFER_ARGS = {
   },
   atomic: {
     type: "boolean",
-    description: "one folder changes as one: all of it, or nothing where anything fails",
+    description: "one folder changes as one: wholly, or not at all",
   },
   verify: { type: "boolean", description: "read each new file back from the disk, and compare again" },
   sync: { type: "boolean", description: "end only when all would survive a power cut" },
@@ -124,7 +124,11 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
   if (target.kind === "word") return { host: target.word, path: "" };
   const shown = JSON.stringify(word);
   if (target.kind === "url")
-    throw new SockError("usage", `${shown} is no joined server`, "put and get want HOST:PATH");
+    throw new SockError(
+      "usage",
+      `${shown} speaks no sock, and a joined server is due`,
+      "only put, get, echo, shell and chat talk to one",
+    );
   throw new SockError(
     "usage",
     `${shown} is a local path, and a remote one is due`,

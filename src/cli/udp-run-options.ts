@@ -74,7 +74,10 @@ export function runOf(given: RunValues, plain: boolean): Run {
   const intervalNs =
     rate === undefined ? Math.round((interval ?? DEFAULT_INTERVAL_MS) * NS_PER_MS) : Math.round(1e9 / rate);
   if (intervalNs !== 0)
-    inRange("--interval in us", intervalNs / 1000, MIN_INTERVAL_NS / 1000, MAX_INTERVAL_NS / 1000);
+    inRange("--interval", intervalNs, MIN_INTERVAL_NS, MAX_INTERVAL_NS, [
+      `${MIN_INTERVAL_NS / 1000}us`,
+      "1h",
+    ]);
   if (intervalNs === 0 && lasts !== undefined) {
     throw new SockError(
       "usage",
@@ -84,7 +87,7 @@ export function runOf(given: RunValues, plain: boolean): Run {
   }
   const asked =
     lasts === undefined ? (given.count ?? DEFAULT_COUNT) : Math.ceil((lasts * NS_PER_MS) / intervalNs);
-  const total = inRange("the number of datagrams", asked, 1, MAX_RUN_COUNT);
+  const total = inRange(lasts === undefined ? "--count" : "the number of datagrams", asked, 1, MAX_RUN_COUNT);
   return {
     count: total,
     intervalNs,
@@ -99,7 +102,13 @@ function exclusive(one: string, other: string): SockError {
   return new SockError("usage", `${one} and ${other} say the same`, "leave out one of the two");
 }
 
-function inRange(what: string, value: number, least: number, most: number): number {
+function inRange(
+  what: string,
+  value: number,
+  least: number,
+  most: number,
+  [from, to] = [String(least), String(most)],
+): number {
   if (value >= least && value <= most) return value;
-  throw new SockError("usage", `${what} must be from ${least} to ${most}`);
+  throw new SockError("usage", `${what} must be from ${from} to ${to}`);
 }

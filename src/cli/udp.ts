@@ -43,19 +43,19 @@ const args = {
   ...TEXT_ARGS,
   interactive: { type: "boolean", alias: "i", description: "send each line that is typed" },
   ...RUN_FLAGS,
-  "max-loss": share("status 3 if more datagrams are lost, both ways together"),
-  "max-loss-up": share("the same for the way there"),
-  "max-loss-down": share("the same for the way back"),
+  "max-loss": share("most that may be lost, both ways together"),
+  "max-loss-up": share("most on the way there"),
+  "max-loss-down": share("most on the way back"),
   ...RTT_LIMITS,
   "max-jitter": {
     type: "string",
     kind: "duration",
     valueHint: "DUR",
-    description: "status 3 if one in a hundred differs more from the one before it",
+    description: "99 % differ at most this much from the one before",
   },
-  "max-reorder": share("status 3 if more datagrams are overtaken, both ways together"),
-  "max-dup": share("status 3 if more come twice"),
-  "min-sent": { type: "string", kind: "count", valueHint: "N", description: "status 3 if fewer are sent" },
+  "max-reorder": share("most that may be overtaken, both ways together"),
+  "max-dup": share("most that may come twice"),
+  "min-sent": { type: "string", kind: "count", valueHint: "N", description: "fewest that must be sent" },
   samples: {
     type: "string",
     valueHint: "FILE",
@@ -71,26 +71,23 @@ const args = {
 
 type UdpArgs = Args<typeof args>;
 
+const LIMITS = [
+  ...(["max-loss", "max-loss-up", "max-loss-down"] as const),
+  ...RTT_LIMIT_NAMES,
+  ...(["max-jitter", "max-reorder", "max-dup", "min-sent"] as const),
+] as const;
+
 /** Flags that make no sense without a measurement. */
 const MEASURING = [
   ...(["count", "duration", "interval", "rate", "size", "fill", "warmup"] as const),
   ...(["samples", "junit", "report"] as const),
-  ...([
-    "max-loss",
-    "max-loss-up",
-    "max-loss-down",
-    "max-jitter",
-    "max-reorder",
-    "max-dup",
-    "min-sent",
-  ] as const),
-  ...RTT_LIMIT_NAMES,
+  ...LIMITS,
 ] as const;
 
 export default defineVerb({
   meta: {
     name: "udp",
-    summary: "send text and see it come back, or measure round trips and loss over UDP",
+    summary: "send text and see it back, or measure round trips and loss over UDP",
     usage: [
       "udp HOST TEXT...",
       "udp [HOST] < LINES",
@@ -99,6 +96,12 @@ export default defineVerb({
     ],
     more: [
       "Without text it measures: loss each way, round trips, jitter. Limits decide the status, for CI: 3 if one is missed, 6 without any reply, 11 if this machine was too slow for a stated limit on round trips.",
+    ],
+    groups: [
+      ["how it measures", Object.keys(RUN_FLAGS)],
+      ["limits: status 3 where one is missed", LIMITS],
+      ["what is written", ["samples", "junit", "report"]],
+      ["text", ["interactive", ...Object.keys(TEXT_ARGS)]],
     ],
     examples: [
       { line: "sock udp web1 hello", does: "prints hello when it has been there and back" },
@@ -117,6 +120,14 @@ export default defineVerb({
         `--${measured} measures, and text is not measured`,
         "leave out one of the two",
       );
+    }
+    if (given.interactive && given.text.length > 0) {
+      const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)$/.test(word));
+      const hint = time === undefined ? "leave out one of the two" : `--interval ${time}`;
+      throw new SockError("usage", "-i asks for lines, and there is text", hint);
+    }
+    if (given.host !== undefined && /^(tcp:\/\/|unix:)/i.test(given.host)) {
+      throw new SockError("usage", `${given.host} is not for UDP`, `sock echo ${given.host}`);
     }
     const echoes = sends || (measured === undefined && pipedIn());
     if (!echoes) return measure(context, given);

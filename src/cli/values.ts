@@ -32,5 +32,6 @@ function parseShare(text: string): number {
   const match = /^(\d+(?:\.\d+)?)%$/.exec(text);
   const value = Number(match?.[1]) / 100;
   if (value <= 1) return value;
-  throw new SockError("usage", "not a share", "write 0.5%");
+  const meant = /^\d{1,2}(\.\d{1,6})?$/.test(text) ? `${text}%` : "0.5%";
+  throw new SockError("usage", "not a share", `write ${meant}`);
 }

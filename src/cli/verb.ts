@@ -108,7 +108,7 @@ export function defineVerb<const T extends ArgDefs>(definition: VerbDef<T>): Ver
 
 /** Flags of every command. */
 export const GLOBAL_ARGS = {
-  json: { type: "boolean", description: "print events as NDJSON on stdout, the last one the result" },
+  json: { type: "boolean", description: "print NDJSON events on stdout, the last one the result" },
   timeout: {
     type: "string",
     kind: "duration",

@@ -38,7 +38,7 @@ export function ownFolders(env: Env): readonly FileId[] {
 }
 
 /**
- * The server behind a word; undefined is the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.
+ * The server behind a word, with or without a colon; undefined and a colon alone are the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.
  * @throws SockError `no-code`, `not-found`, `usage` (several hosts; a damaged code), `state`
  */
 export function resolveHost(
@@ -46,8 +46,8 @@ export function resolveHost(
   env: Env,
   folder: string = stateFolder(env, process.platform, homedir()),
 ): Target {
-  if (word === undefined) return defaultHost(env, folder);
-  const name = word.toLowerCase();
+  if (word === undefined || word === ":") return defaultHost(env, folder);
+  const name = word.toLowerCase().replace(/:$/, "");
   if (name === LOCAL) return localServer(folder);
   const variable = PREFIX + name.toUpperCase().replace(/[^A-Z0-9]/g, "_");
   const code = variable === `${PREFIX}FILE` ? undefined : env[variable];
@@ -155,9 +155,16 @@ function notFound(word: string, env: Env, folder: string): SockError {
   // as ssh has it; who somebody is, their key says
   const own = word.toLowerCase().replace(/^.*@/, "");
   const near = names.includes(own) ? own : nearest(own, names);
-  const hint =
-    near === undefined
-      ? `known are ${names.join(" ")}; sock join adds one`
+  const byDefault = env["SOCK_JOIN"] || env["SOCK_JOIN_FILE"] ? "; : is the one of SOCK_JOIN" : "";
+  const hint = isAddress(word)
+    ? `sock join CODE gives it a name; one that speaks no sock is tcp://${word}, or udp://${word}`
+    : near === undefined
+      ? `known are ${names.join(" ")}; sock join adds one${byDefault}`
       : `did you mean ${near}? known are ${names.join(" ")}`;
   return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint);
+}
+
+/** `10.0.0.7`, `db1:7625`: what other tools call a host. */
+function isAddress(word: string): boolean {
+  return /^[\w.-]+:\d{1,5}$/.test(word) || /^\d{1,3}(\.\d{1,3}){3}$/.test(word) || word === "localhost";
 }

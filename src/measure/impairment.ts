@@ -106,8 +106,16 @@ function isKey(name: string): name is Key {
   return KEYS.has(name);
 }
 
+/** What `tc netem` calls some of them. */
+const NETEM: ReadonlyMap<string, Key> = new Map<string, Key>([
+  ["loss", "drop"],
+  ["duplicate", "dup"],
+  ["latency", "delay"],
+  ["bandwidth", "rate"],
+]);
+
 function unknown(name: string): SockError {
-  const meant = nearest(name, KEYS);
+  const meant = NETEM.get(name) ?? nearest(name, KEYS);
   const hint = meant === undefined ? `known: ${[...KEYS].join(" ")}` : `did you mean ${meant}?`;
   return new SockError("usage", `--impair: ${JSON.stringify(name.slice(0, 40))} is not known`, hint);
 }

@@ -14,6 +14,8 @@ export interface PlainUrl {
 }
 
 const HINT = "write tcp://HOST:PORT, udp://HOST:PORT or unix:PATH";
+/** A port, a host and a port, a scheme without its slashes. */
+const ALMOST = /^(?:(tcp|udp):(?:\/\/)?)?(?:([\w.-]+|\[[\da-f:.]+\]):|:)?(\d{1,5})$/i;
 /** No port: plain peers have none of their own. */
 const NO_PORT = -1;
 
@@ -27,6 +29,7 @@ export function parsePlainUrl(text: string): PlainUrl {
     if (address.kind !== "unix") throw bad(text, "no path");
     return { address, rest: "" };
   }
+  if (/^:?\d*$/.test(match[2] ?? "")) throw bad(text, "which host?");
   const address = parseAddress(match[2] ?? "", NO_PORT);
   if (address.kind !== "tcp") throw bad(text, "no host");
   if (address.port === NO_PORT) throw bad(text, "which port?");
@@ -48,8 +51,16 @@ export function isLocal(address: PlainAddress): boolean {
   return bytes.every((byte, at) => byte === (at === 15 ? 1 : 0));
 }
 
+/** What may have been meant: `tcp://127.0.0.1:7000` by `7000`. */
+export function meantUrl(text: string): string | undefined {
+  const [, kind = "tcp", host = "127.0.0.1", port] = ALMOST.exec(text) ?? [];
+  return port === undefined ? undefined : `${kind.toLowerCase()}://${host}:${port}`;
+}
+
 function bad(text: string, why: string): SockError {
-  return new SockError("usage", `bad address ${JSON.stringify(text.slice(0, 100))}: ${why}`, HINT);
+  const meant = meantUrl(text);
+  const hint = meant === undefined ? HINT : `write ${meant}`;
+  return new SockError("usage", `bad address ${JSON.stringify(text.slice(0, 100))}: ${why}`, hint);
 }
 
 export function portOf(address: PlainAddress): number {

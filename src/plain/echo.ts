@@ -11,7 +11,7 @@ export const echo: EchoDialect = {
   kind: "echo",
   name: "echo",
   drawn: ["client   bytes", "server   the same bytes"],
-  answer: (peer, host) => answerChanged(peer, (bytes) => bytes, host),
+  answer: (peer, host) => answerChanged(peer, (bytes) => bytes, host, "echo"),
   refusal: refusalLine,
   reply: (bytes) => bytes,
   expected: (sent) => sent,
@@ -22,6 +22,7 @@ export async function answerChanged(
   peer: Peer,
   change: (bytes: Uint8Array) => Uint8Array,
   host: PlainHost,
+  name: string,
 ): Promise<void> {
   let bytes = 0;
   let outcome = "lost";
@@ -32,6 +33,6 @@ export async function answerChanged(
     }
     outcome = "done";
   } finally {
-    host.report(peer, "echo", bytes, outcome);
+    host.report(peer, name, bytes, outcome);
   }
 }

@@ -24,7 +24,8 @@ export const execHeader: CommandDialect = {
   name: "exec-header",
   drawn: [
     "client   one command, UTF-8, no end",
-    "server   int32 LE n, n bytes of JSON with total_size, then total_size bytes: stdout, then stderr",
+    "server   int32 LE n, n bytes of JSON with total_size,",
+    "         then total_size bytes: stdout, then stderr",
   ],
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout, stderr }) => {

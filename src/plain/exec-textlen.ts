@@ -20,7 +20,8 @@ export const execTextlen: CommandDialect = {
   name: "exec-textlen",
   drawn: [
     "client   one command, UTF-8, no end",
-    "server   the length of stdout in digits, alone in its segment; then stdout",
+    "server   the length of stdout in digits, alone in its segment;",
+    "         then stdout",
   ],
   answer: (peer, host) =>
     answerCommands(peer, host, async ({ stdout }) => {

@@ -11,7 +11,7 @@ export const GREETING = "Thank you for connecting\r\n";
 export const greet: EchoDialect = {
   kind: "echo",
   name: "greet",
-  drawn: ["client   nothing", 'server   "Thank you for connecting" CR LF (or --text), and closes'],
+  drawn: ["client   nothing", 'server   "Thank you for connecting" CR LF (or --text); closes'],
   async answer(peer, host) {
     const bytes = new TextEncoder().encode(host.greeting);
     await peer.write(bytes);

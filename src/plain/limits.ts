@@ -24,6 +24,8 @@ export const MAX_PLAIN_WAITING = 512;
 export const ANSWER_PAUSE_MS = 200;
 /** Longest wait for an answer to begin where silence can be an answer too, ms. */
 export const ANSWER_BEGIN_MS = 3000;
+/** Silence that a person is told of where it can't be told from a command that takes long, ms. */
+export const ANSWER_WARN_MS = 5000;
 /** Longest silence of a peer that has answered before, in a measurement, ms. */
 export const ANSWER_STALL_MS = 30_000;
 /** Longest wait for a peer to close after the last byte of a file, ms. */

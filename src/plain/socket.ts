@@ -93,7 +93,13 @@ export function bindFailure(thrown: unknown, address: PlainAddress): SockError {
   const where = formatPlain(address);
   switch (errnoOf(thrown)) {
     case "EADDRINUSE":
-      return new SockError("port-in-use", `${where} is in use`, "port 0 takes any that is free");
+      return address.kind === "unix"
+        ? new SockError("port-in-use", `${where} is there already`, "another path, or remove what is there")
+        : new SockError("port-in-use", `${where} is in use`, "port 0 takes any that is free");
+    case "ENOENT":
+    case "ENOTDIR":
+      if (address.kind === "unix") return new SockError("failed", `${where}: there is no such folder`);
+      return new SockError("failed", `can't listen on ${where} (${errnoOf(thrown) ?? ""})`);
     case "EACCES":
     case "EPERM":
       return new SockError("permission", `may not listen on ${where}`, "ports below 1024 need privileges");

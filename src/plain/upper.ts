@@ -21,7 +21,7 @@ export const upper: EchoDialect = {
   kind: "echo",
   name: "upper",
   drawn: ["client   bytes", "server   the same, a-z raised to A-Z"],
-  answer: (peer, host) => answerChanged(peer, raised, host),
+  answer: (peer, host) => answerChanged(peer, raised, host, "upper"),
   refusal: refusalLine,
   reply: raised,
   expected: raised,

@@ -58,6 +58,7 @@ function plainHost(host: string, text: string): string {
   if (/[^\x21-\x7e]/.test(host))
     throw bad(text, "a host name has no spaces and only ASCII; write xn--… for others");
   if (!/^[A-Za-z0-9_]([A-Za-z0-9_.-]*)$/.test(host)) throw bad(text, "not a host name");
+  if (/^[0-9]+$/.test(host)) throw bad(text, "a number is no host");
   if (/^[0-9.]+$/.test(host)) throw bad(text, "not an IPv4 address");
   return host;
 }
@@ -70,9 +71,12 @@ function parsePort(port: string | undefined, defaultPort: number, text: string):
 }
 
 function bad(text: string, why: string): SockError {
+  const [, port] = /^\s*:?([0-9]{1,5})\s*$/.exec(text) ?? [];
+  const meant = port === undefined ? "host, host:7625, [::1]:7625 or unix:/path" : `host:${port}`;
+  const any = port === undefined ? "" : `; 0.0.0.0:${port} is any address of this machine`;
   return new SockError(
     "usage",
     `bad address ${JSON.stringify(text.slice(0, 100))}: ${why}`,
-    "write host, host:7625, [::1]:7625 or unix:/path",
+    `write ${meant}${any}`,
   );
 }

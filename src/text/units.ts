@@ -72,8 +72,10 @@ export function parseDuration(text: string): number {
   if (trimmed === "0") return 0;
   const [, amount = "", unit = ""] = DURATION.exec(trimmed) ?? [];
   const factor = DURATION_UNITS.get(unit.toLowerCase());
-  if (factor === undefined)
-    throw new SockError("usage", "not a duration", "write 200ms, 30s, 2min, 1h or 7d");
+  if (factor === undefined) {
+    const meant = /^\d{1,6}$/.test(trimmed) ? `which unit? ${trimmed}ms or ${trimmed}s` : undefined;
+    throw new SockError("usage", "not a duration", meant ?? "write 200ms, 30s, 2min, 1h or 7d");
+  }
   // To the nanosecond: what is left of 1.1 x 1000 = 1100.0000000000002 goes.
   const ms = Math.round(Number(amount) * factor * 1e6) / 1e6;
   if (ms > Number.MAX_SAFE_INTEGER) throw new SockError("usage", "a duration is too long");

@@ -164,6 +164,8 @@ describe("the verdict", () => {
       title: "the server is gone",
       lines: ["is it up?", "not complete: 4 of 10 datagrams were sent"],
     });
+    // it ended without a reply, and not early
+    expect(verdictOfRun({ ...run, problem, complete: false, sent: run.count }).lines).toEqual(["is it up?"]);
   });
 
   test("of a machine that was too slow is that", () => {

@@ -93,6 +93,15 @@ describe("joined hosts", () => {
     expect(codeOf(() => resolveHost("web1", {}, folder.path))).toBe("not-found");
   });
 
+  test("a colon behind a name says no more, and alone is the default host", async () => {
+    await using folder = await temporaryFolder();
+    await addHost(folder.path, server());
+    for (const word of ["web1", "web1:", "WEB1:", ":"])
+      expect(resolveHost(word, {}, folder.path).name).toBe("web1");
+    for (const word of ["", "::", "web1::"])
+      expect(codeOf(() => resolveHost(word, {}, folder.path))).toBe("not-found");
+  });
+
   test("a damaged file is named", async () => {
     await using folder = await temporaryFolder();
     await addHost(folder.path, server());

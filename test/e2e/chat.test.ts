@@ -214,7 +214,11 @@ describe.skipIf(!HAS_TMUX)("at a terminal", () => {
     const env = { SOCK_JOIN: server.join };
     await using kai = await atTerminal(env, "--name kai", "kai>");
     await using eva = await atTerminal(env, "--name eva", "eva>");
+    await kai.shows("nobody else is here; Ctrl-D leaves");
+    await eva.shows(/; kai .* is here; Ctrl-D leaves/);
     await kai.shows(/\* eva \(.*\) came/);
+    const guest = await sock(["chat", "--name", "bob"], { env, stdin: "x\n" });
+    expect(guest.stderr).toMatch(/; \w+ \(.*\), \w+ \(.*\) are here\n/);
     await kai.type("half a li");
     await kai.shows("kai> half a li");
     await eva.enter("hello kai");

@@ -1,4 +1,4 @@
-/** What people do who know scp and rsync: they are told once, and what to write. */
+/** What people do who know scp, rsync, ssh, irtt and nc: they are told once, and what to write. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -35,6 +35,7 @@ describe("a hint", () => {
     [["put", "-r", "tree", "web1:"], 2, /hint: folders go whole/],
     [["put", "-x", "tree", "web1:"], 2, /hint: sock help put lists its flags/],
     [["serve", "-p", "80"], 2, /hint: --listen/],
+    [["serve", "--listen", "8000"], 2, /hint: write host:8000; 0\.0\.0\.0:8000 is any address/],
     [["shell", "tcp://127.0.0.1:1", "--quiet", "500ms", "-c", "ls"], 255, /hint: --quiet-for 500ms: /],
     [["shell", "tcp://127.0.0.1:1", "-c", "ls", "-q", "1s"], 255, /hint: --quiet-for 1s: /],
     [["echo", "unix:/x", "hi", "--quiet=0.5s"], 2, /hint: --quiet-for 0.5s: /],
@@ -42,6 +43,32 @@ describe("a hint", () => {
     [["put", "f", "web1/x"], 2, /hint: .*HOST:PATH, with a colon/],
     [["get", "f", "web1:"], 2, /hint: sock put f web1: sends it/],
     [["put", "web1:f", "web1:g"], 2, /hint: from one server to another/],
+    [["ssh", "web1", "ls"], 2, /hint: sock shell HOST -- CMD/],
+    [["nc", "-l", "7000"], 2, /hint: sock plain NAME=ADDR/],
+    [["web1", "udp"], 2, /hint: the command comes first: sock udp/],
+    [["--count", "5", "udp", "web1"], 2, /hint: the command comes first: sock udp/],
+    [["udp", "web1", "-d", "10s"], 2, /hint: --duration 10s/],
+    [["udp", "-i", "10ms", "web1"], 2, /hint: --interval 10ms/],
+    [["udp", "web1", "-i", "hello"], 2, /hint: leave out one of the two/],
+    [["echo", "web1", "-i", "hello"], 2, /hint: leave out one of the two/],
+    [["udp", "tcp://127.0.0.1:7"], 2, /hint: sock echo tcp:\/\/127.0.0.1:7/],
+    [["udp", "web1", "--interval", "10", "ms"], 2, /hint: which unit\? 10ms or 10s/],
+    [["udp", "web1", "--interval", "1us"], 2, /^sock: --interval must be from 5us to 1h\n/],
+    [["udp", "web1", "--count", "0"], 2, /^sock: --count must be from 1 to /],
+    [["udp", "web1", "--max-loss", "1"], 2, /hint: write 1%/],
+    [["udp", "web1", "--report"], 2, /hint: --report FILE/],
+    [["echo", "web1", "--max-loss", "1%"], 2, /hint: sock udp measures losses/],
+    [["echo", "127.0.0.1:7625", "hi"], 7, /hint: sock join CODE .* tcp:\/\/127.0.0.1:7625/],
+    [["plain", "echo=udp://127.0.0.1:0", "--impair", "loss=1%"], 2, /hint: did you mean drop\?/],
+    [["plain"], 2, /hint: sock plain echo=tcp:/],
+    [["plain", "echo=7000"], 2, /hint: write tcp:\/\/127.0.0.1:7000/],
+    [["chat", "--listen", "9000"], 2, /hint: tcp:\/\/127.0.0.1:9000/],
+    [["chat", "web1", "hello"], 2, /hint: from a pipe/],
+    [["ls", "tcp://127.0.0.1:7"], 2, /hint: only put, get, echo, shell and chat/],
+    [["open", "web1", "script.txt"], 2, /hint: a script: sock open HOST < FILE/],
+    [["open", "web1", "-c", "rm f"], 2, /hint: sock deletes nothing; run rm/],
+    [["open", "web1", "-c", "exit 3"], 2, /hint: help exit\n/],
+    [["shell", "web1", "-L", "80:x:80"], 255, /hint: sock forwards no ports/],
   ];
   for (const [line, status, hint] of LINES) {
     test(line.join(" "), async () => {

@@ -57,6 +57,8 @@ describe.skipIf(PYTHON === null)("naive clients (python3)", () => {
     expect(echoed.toString()).toBe(words.join(""));
     const raised = await naiveClient([...how, "upper", String(server.port("upper")), ...words]);
     expect(raised.toString()).toBe(words.join("").toUpperCase());
+    await until(() => server.events("request").length === 2, "both to be told");
+    expect(server.events("request").map(({ what }) => what)).toEqual(["echo", "upper"]);
   });
 
   test("a unix socket", async () => {

@@ -225,7 +225,7 @@ describe.skipIf(CHROMIUM === undefined)(`a report in a browser${NEEDS}`, () => {
     await expectQuiet(seen, path);
     const words = await seen.page.locator(".verdict.bad").innerText();
     expect(words).toContain("saw 0 of 50 probes");
-    expect(words).toContain("not complete: 50 of 50 datagrams were sent");
+    expect(words).not.toContain("not complete");
     expect(words).toContain("max-loss: 100 %");
     expect(await pixels(seen.page, "over-time", "--bad")).toBeGreaterThan(1000);
     expect(await seen.page.getByText("Nothing came back.").count()).toBe(1);

@@ -21,7 +21,8 @@ export interface Ran {
 export function verdictOfRun({ limits, problem, complete, sent, count, unit, kept }: Ran): Verdict {
   const missed = limits.filter((one) => !isMet(one));
   const lines = missed.map(missedWords);
-  if (!complete) lines.unshift(`not complete: ${whole(sent)} of ${whole(count)} ${unit}s were sent`);
+  if (!complete && sent < count)
+    lines.unshift(`not complete: ${whole(sent)} of ${whole(count)} ${unit}s were sent`);
   if (problem !== undefined) {
     if (problem.hint !== undefined) lines.unshift(problem.hint);
     return { mood: complete ? "warn" : "bad", title: problem.message, lines };
