@@ -68,7 +68,10 @@ describe("diagnosis", () => {
     const result = resultOf(child.stdout());
     const moved = Number(result["moved"]);
     expect(moved).toBeGreaterThan(10);
-    expect(result).toMatchObject({ up: { lost: moved }, down: { lost: 0 } });
+    // one may have been on its way through the port that was forgotten, and its reply too
+    const { up, down } = result as { up: { lost: number }; down: { lost: number } };
+    expect(up.lost - moved).toBeWithin(0, 2);
+    expect(down.lost).toBeWithin(0, 2);
     expect(result["moved_to"]).not.toBe(result["seen_as"]);
   });
 });
