@@ -14,6 +14,9 @@ import type { FileDialect, PlainHost } from "./dialect.ts";
 import { type Peer, QUIET } from "./peer.ts";
 import { lastPart, Taking } from "./stored.ts";
 
+/** Most digits of a size that can be: 2^53 has 16. */
+const MAX_SIZE_DIGITS = 16;
+
 export const postPipe: FileDialect = {
   kind: "files",
   name: "post-pipe",
@@ -78,7 +81,7 @@ async function takeBytes(peer: Peer, taking: Taking, digits: string): Promise<vo
 
 /** The digits that were data, where so many bytes in all fit a shorter size; undefined where none fits. */
 export function stuckDigits(digits: string, bytes: number): string | undefined {
-  for (let end = digits.length - 1; end > 0; end--) {
+  for (let end = Math.min(digits.length - 1, MAX_SIZE_DIGITS); end > 0; end--) {
     if (Number(digits.slice(0, end)) === digits.length - end + bytes) return digits.slice(end);
   }
   return undefined;

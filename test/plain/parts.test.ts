@@ -79,6 +79,13 @@ test("digits that stuck to a size are found by what has come", () => {
   expect(stuckDigits("5", 3)).toBeUndefined();
 });
 
+test("many digits stuck to a size take no time", () => {
+  const started = performance.now();
+  expect(stuckDigits("1".repeat(60_000), 7)).toBeUndefined();
+  expect(stuckDigits(`60004${"1".repeat(60_000)}`, 4)).toBe("1".repeat(60_000));
+  expect(performance.now() - started).toBeLessThan(500);
+});
+
 test("names lose their folders by either slash", () => {
   expect(lastPart(bytes("C:\\temp\\a.txt"))).toBe("a.txt");
   expect(lastPart(bytes("../../etc/passwd"))).toBe("passwd");
