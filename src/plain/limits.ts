@@ -5,6 +5,8 @@ export const MAX_INT32 = 2 ** 31 - 1;
 export const PLAIN_UNREAD = 1024 * 1024;
 /** What waits to be sent to one, bytes. */
 export const PLAIN_UNSENT = 1024 * 1024;
+/** What a piece that waits is counted as besides its bytes: about what its place in a queue takes, bytes. */
+export const WAITING_COST = 256;
 /** A request that has no end is over when nothing more has come for this long, ms. */
 export const REQUEST_PAUSE_MS = 50;
 /** Between a length that has to come alone and what it counts, ms. */

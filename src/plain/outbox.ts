@@ -1,6 +1,8 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream, Write } from "../measure/impaired-stream.ts";
-import { PLAIN_UNSENT } from "./limits.ts";
+import { MAX_TIMER_MS } from "../measure/impairment.ts";
+import { Fifo } from "./fifo.ts";
+import { PLAIN_UNSENT, WAITING_COST } from "./limits.ts";
 
 /** What of a socket is needed to write to it. */
 export interface Sink {
@@ -15,7 +17,7 @@ export class Outbox {
   readonly #sink: Sink;
   readonly #impaired: ImpairedStream | undefined;
   readonly #onWrite: (bytes: Uint8Array) => void;
-  #queue: Write[] = [];
+  readonly #queue = new Fifo<Write>();
   #waiting = 0;
   #work: Promise<void> | undefined;
   #failure: SockError | undefined;
@@ -33,8 +35,10 @@ export class Outbox {
     if (this.#failure !== undefined) throw this.#failure;
     if (bytes.length === 0) return;
     const now = performance.now();
-    this.#queue.push(...(this.#impaired?.write(bytes, now) ?? [{ at: now, bytes, reset: false }]));
-    this.#waiting += bytes.length;
+    for (const write of this.#impaired?.write(bytes, now) ?? [{ at: now, bytes, reset: false }]) {
+      this.#queue.push(write);
+      this.#waiting += write.bytes.length + WAITING_COST;
+    }
     this.#work ??= this.#run().finally(() => {
       this.#work = undefined;
     });
@@ -56,14 +60,14 @@ export class Outbox {
   /** The connection is gone: nothing more can be written. */
   fail(error: SockError): void {
     this.#failure ??= error;
-    this.#queue = [];
+    this.#queue.clear();
     this.#waiting = 0;
     this.#wake();
     this.#drained();
   }
 
   async #run(): Promise<void> {
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+    for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
       await this.#until(next.at);
       if (this.#failure !== undefined) return;
       if (next.reset) {
@@ -77,10 +81,14 @@ export class Outbox {
 
   /** The next write, with those of the same time where they are to stick together. */
   #take(): Uint8Array {
-    const [first, ...rest] = this.#queue;
-    const together = this.#impaired?.joins === true ? rest.findIndex((one) => one.at !== first?.at) : 0;
-    const count = 1 + (together < 0 ? rest.length : together);
-    const taken = this.#queue.splice(0, count).map(({ bytes }) => bytes);
+    const at = this.#queue.first?.at;
+    const taken: Uint8Array[] = [];
+    do {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      taken.push(next.bytes);
+      this.#waiting -= WAITING_COST;
+    } while (this.#impaired?.joins === true && this.#queue.first?.at === at);
     return taken.length === 1 ? (taken[0] ?? new Uint8Array(0)) : Buffer.concat(taken);
   }
 
@@ -113,7 +121,7 @@ export class Outbox {
     if (pause <= 0) return;
     await new Promise<void>((resolve) => {
       // a timer drops the fraction, and would be early
-      const timer = setTimeout(resolve, Math.ceil(pause));
+      const timer = setTimeout(resolve, Math.min(Math.ceil(pause), MAX_TIMER_MS));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

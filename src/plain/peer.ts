@@ -1,6 +1,7 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream } from "../measure/impaired-stream.ts";
-import { MAX_REQUEST_BYTES, PLAIN_UNREAD } from "./limits.ts";
+import { Fifo } from "./fifo.ts";
+import { MAX_REQUEST_BYTES, PLAIN_UNREAD, WAITING_COST } from "./limits.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { preciseNow, type Trace, type Traced } from "./trace.ts";
 
@@ -29,7 +30,7 @@ export class Peer {
   readonly #socket: PeerSocket;
   readonly #out: Outbox;
   readonly #trace: Trace | undefined;
-  #pieces: Uint8Array[] = [];
+  readonly #pieces = new Fifo<Uint8Array>();
   #unread = 0;
   #paused = false;
   #ended = false;
@@ -112,7 +113,7 @@ export class Peer {
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#pieces.unshift(bytes);
-    this.#unread += bytes.length;
+    this.#unread += bytes.length + WAITING_COST;
   }
 
   /** Takes the bytes over; resolves when more may come. Throws `lost`. */
@@ -169,7 +170,7 @@ export class Peer {
   onData(bytes: Uint8Array): void {
     this.#tell("read", bytes);
     this.#pieces.push(bytes);
-    this.#unread += bytes.length;
+    this.#unread += bytes.length + WAITING_COST;
     if (this.#unread >= PLAIN_UNREAD && !this.#paused) {
       this.#paused = true;
       this.#socket.pause();
@@ -206,7 +207,7 @@ export class Peer {
   #take(): Uint8Array | undefined {
     const piece = this.#pieces.shift();
     if (piece === undefined) return undefined;
-    this.#unread -= piece.length;
+    this.#unread -= piece.length + WAITING_COST;
     if (this.#paused && this.#unread < PLAIN_UNREAD) {
       this.#paused = false;
       if (!this.#closed) this.#socket.resume();
