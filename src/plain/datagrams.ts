@@ -35,6 +35,8 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
       socket: {
         data(_socket, data, port, ip) {
           if (!inRanges(ip, allowFrom)) return;
+          // as any other queue that is full
+          if (trace !== undefined && options.isBehind()) return;
           const peer = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
           trace?.({ time: preciseNow(), peer, direction: "read", bytes: data });
           if (reply !== undefined) flows.send(reply(data), { peer, port, ip });

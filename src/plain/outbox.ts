@@ -22,9 +22,17 @@ export class Outbox {
   #work: Promise<void> | undefined;
   #failure: SockError | undefined;
   #wake: () => void = () => undefined;
+  readonly #stallMs: number | undefined;
   #drained: () => void = () => undefined;
 
-  constructor(sink: Sink, impaired: ImpairedStream | undefined, onWrite: (bytes: Uint8Array) => void) {
+  /** `stallMs`: a kernel that takes nothing for so long has nobody who reads. */
+  constructor(
+    sink: Sink,
+    impaired: ImpairedStream | undefined,
+    onWrite: (bytes: Uint8Array) => void,
+    stallMs?: number,
+  ) {
+    this.#stallMs = stallMs;
     this.#sink = sink;
     this.#impaired = impaired;
     this.#onWrite = onWrite;
@@ -112,8 +120,21 @@ export class Outbox {
       if (count > 0) this.#onWrite(bytes.subarray(at, at + count));
       at += count;
       this.#waiting -= count;
-      if (at < bytes.length) await new Promise<void>((resolve) => (this.#drained = resolve));
+      if (at < bytes.length) await this.#room();
     }
+  }
+
+  async #room(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#drained = resolve;
+    const dead = (): void => {
+      this.#sink.terminate();
+      this.fail(new SockError("lost", "the peer reads nothing any more"));
+    };
+    const timer =
+      this.#stallMs === undefined ? undefined : setTimeout(dead, Math.min(this.#stallMs, MAX_TIMER_MS));
+    await promise;
+    clearTimeout(timer);
   }
 
   async #until(at: number): Promise<void> {

@@ -18,6 +18,10 @@ const LEAVE_MS = 2000;
 export interface PeerOptions {
   readonly trace?: Trace | undefined;
   readonly impaired?: ImpairedStream | undefined;
+  /** Resolves when people could be told what has come so far; nothing more is read before. */
+  readonly told?: (() => Promise<void>) | undefined;
+  /** A peer that takes nothing for this long is given up, ms. */
+  readonly stallMs?: number | undefined;
 }
 
 /** Nothing more has come in the time that was allowed. */
@@ -30,6 +34,7 @@ export class Peer {
   readonly #socket: PeerSocket;
   readonly #out: Outbox;
   readonly #trace: Trace | undefined;
+  readonly #told: (() => Promise<void>) | undefined;
   readonly #pieces = new Fifo<Uint8Array>();
   #unread = 0;
   #paused = false;
@@ -43,12 +48,15 @@ export class Peer {
     this.name = name;
     this.#socket = socket;
     this.#trace = options.trace;
-    this.#out = new Outbox(socket, options.impaired, (bytes) => this.#tell("write", bytes));
+    this.#told = options.told;
+    const { impaired, stallMs } = options;
+    this.#out = new Outbox(socket, impaired, (bytes) => this.#tell("write", bytes), stallMs);
     this.#tell("open");
   }
 
   /** The next piece, as TCP gave it; undefined when the peer will send no more. Throws `lost`. */
   async read(): Promise<Uint8Array | undefined> {
+    await this.#told?.();
     for (;;) {
       const piece = this.#take();
       if (piece !== undefined) return piece;

@@ -61,3 +61,17 @@ test("a delay longer than any timer is no delay of nothing", async () => {
   expect(to.written).toBe(0);
   box.fail(new SockError("lost", "the test is over"));
 });
+
+test("a peer that takes nothing any more is given up; one that takes little is not", async () => {
+  const dead = { ...sink(), write: () => 0 };
+  const box = new Outbox(dead, undefined, () => undefined, 20);
+  const failure: unknown = await box.write(Uint8Array.of(1)).catch((thrown: unknown) => thrown);
+  expect(failure).toMatchObject({ code: "lost" });
+
+  const slow = { ...sink(), write: () => 1 };
+  const other = new Outbox(slow, undefined, () => undefined, 1000);
+  const writing = other.write(new Uint8Array(100));
+  const drain = setInterval(() => other.onDrain(), 1);
+  await writing;
+  clearInterval(drain);
+});
