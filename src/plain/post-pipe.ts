@@ -26,6 +26,13 @@ export const postPipe: FileDialect = {
   },
   refusal: () => [],
   async put(peer, name, length, send) {
+    if (name.includes(PIPE)) {
+      throw new SockError(
+        "usage",
+        "post-pipe has no way to say a name with | in it",
+        "ADDR/NAME: another name there",
+      );
+    }
     await peer.write(Buffer.concat([Buffer.from("post|"), name, Buffer.from(`|${length}`)]));
     // data that begins with a digit must not stick to the size
     await peer.flush();
@@ -87,6 +94,7 @@ export function stuckDigits(digits: string, bytes: number): string | undefined {
   return undefined;
 }
 
+const PIPE = 0x7c;
 const HEAD = /^post\|([^|]*)\|(\d+)/;
 
 /** The head of the next file; what has come behind it is unread again. Throws `protocol`. */
