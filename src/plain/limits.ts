@@ -9,6 +9,8 @@ export const PLAIN_UNSENT = 1024 * 1024;
 export const PLAIN_STALL_MS = 60_000;
 /** The same for one of several in a chat, who all wait for it, ms. */
 export const CHAT_STALL_MS = 3000;
+/** A client that says nothing for this long is asked whether it is still there, ms. */
+export const PLAIN_KEEPALIVE_MS = 30_000;
 /** What a piece that waits is counted as besides its bytes: about what its place in a queue takes, bytes. */
 export const WAITING_COST = 256;
 /** A request that has no end is over when nothing more has come for this long, ms. */
