@@ -38,6 +38,11 @@ export class Output {
     return this.#waiting === 0;
   }
 
+  /** True where so much waits that whoever writes on and on should wait too. */
+  get full(): boolean {
+    return this.#waiting >= HIGH_WATER;
+  }
+
   /** Bytes in order; resolves when more may come. Rejects with the error of a failed write. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#push(bytes);

@@ -2,6 +2,7 @@
 import type { ChatRoom } from "../plain/dialect.ts";
 import type { Peer } from "../plain/peer.ts";
 import { isLeave } from "../plain/chat.ts";
+import { CHAT_STALL_MS } from "../plain/limits.ts";
 import { decodeText } from "../text/decoder.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { chooseDecoding } from "../text/encoding.ts";
@@ -21,12 +22,16 @@ export function chatRoom(context: Context, wanted: boolean): ShownRoom | undefin
   const decoding = chooseDecoding({ variable, terminal: true });
   const say = async (): Promise<void> => {
     for await (const { bytes } of lines(Bun.stdin.stream(), over.signal)) {
-      for (const peer of peers) {
-        // one that is gone hears nothing; its own end says so
-        await peer.write(bytes.slice()).catch(() => undefined);
-        if (isLeave(bytes)) peer.close();
-      }
+      const text = bytes.slice();
+      await Promise.all([...peers].map(async (peer) => tell(peer, text)));
     }
+  };
+  const tell = async (peer: Peer, text: Uint8Array): Promise<void> => {
+    const late = setTimeout(() => peer.close(), CHAT_STALL_MS);
+    // one that is gone hears nothing; its own end says so
+    await peer.write(text).catch(() => undefined);
+    clearTimeout(late);
+    if (isLeave(text)) peer.close();
   };
   void say().catch(() => undefined);
   return {

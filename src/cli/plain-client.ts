@@ -15,7 +15,12 @@ export async function connected(context: Context, address: PlainAddress, trace: 
   const end = performance.now() + readyMs;
   for (;;) {
     try {
-      return await connectPeer(address, { signal, timeoutMs, trace: tracer(context, trace) });
+      return await connectPeer(address, {
+        signal,
+        timeoutMs,
+        trace: tracer(context, trace),
+        told: async () => context.ui.kept(),
+      });
     } catch (thrown) {
       if (signal.aborted || performance.now() >= end) throw thrown;
       await Bun.sleep(TRY_AGAIN_MS);

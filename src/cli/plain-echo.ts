@@ -6,11 +6,12 @@ import { formatPlain, type PlainUrl } from "../plain/address.ts";
 import type { EchoDialect } from "../plain/dialect.ts";
 import { dialectFor } from "../plain/dialects.ts";
 import { PlainEchoLine } from "../plain/echo-line.ts";
-import { ANSWER_BEGIN_MS, ANSWER_PAUSE_MS } from "../plain/limits.ts";
+import { ANSWER_BEGIN_MS, ANSWER_PAUSE_MS, MAX_ANSWER_BYTES } from "../plain/limits.ts";
 import { type Peer, QUIET } from "../plain/peer.ts";
 import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
 import { escapeForDisplay } from "../text/escape.ts";
+import { formatBytes } from "../text/units.ts";
 import { type EchoFigures, measureAndTell, type MeasureGiven, type WantedEchoes } from "./echo-measure.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
@@ -106,6 +107,7 @@ export async function measurePlainEcho(
 async function answer(peer: Peer, length: number | undefined, pauseMs: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let missing = length ?? Infinity;
+  let bytes = 0;
   while (missing > 0) {
     const wait = pieces.length === 0 || length !== undefined ? Math.max(pauseMs, ANSWER_BEGIN_MS) : pauseMs;
     const piece = await peer.readWithin(wait);
@@ -122,6 +124,8 @@ async function answer(peer: Peer, length: number | undefined, pauseMs: number): 
     peer.unread(piece.subarray(taken.length));
     pieces.push(taken);
     missing -= taken.length;
+    bytes += taken.length;
+    if (length === undefined) mustEnd(bytes);
   }
   if (pieces.length === 0 && missing > 0)
     throw new SockError("lost", "the peer has closed without an answer");
@@ -130,8 +134,19 @@ async function answer(peer: Peer, length: number | undefined, pauseMs: number): 
 
 async function untilEnd(peer: Peer): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for (let piece = await peer.read(); piece !== undefined; piece = await peer.read()) pieces.push(piece);
+  let bytes = 0;
+  for (let piece = await peer.read(); piece !== undefined; piece = await peer.read()) {
+    pieces.push(piece);
+    bytes += piece.length;
+    mustEnd(bytes);
+  }
   return Buffer.concat(pieces);
+}
+
+/** What is shown when it is over has to be over some time. */
+function mustEnd(bytes: number): void {
+  if (bytes <= MAX_ANSWER_BYTES) return;
+  throw new SockError("too-large", `the peer sends and does not stop: over ${formatBytes(MAX_ANSWER_BYTES)}`);
 }
 
 /** What came back, shown, and compared where the dialect says what should. */

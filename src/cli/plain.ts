@@ -152,6 +152,8 @@ export default defineVerb({
           allowFrom,
           trace: tracer(context, given.trace),
           impair: impairs[at],
+          told: async () => context.ui.kept(),
+          isBehind: () => context.ui.behind,
           refused: (who, why) => refused(context, who, why),
         };
         servers.push(await servePlain(options));

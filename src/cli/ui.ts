@@ -111,6 +111,16 @@ export class Ui {
     this.stderr.message("\r\x1b[K");
   }
 
+  /** The reader of stdout is far behind. */
+  get behind(): boolean {
+    return this.stdout.full;
+  }
+
+  /** Resolves when the reader of stdout is not far behind: for lines that strangers cause. */
+  async kept(): Promise<void> {
+    if (this.behind) await this.stdout.drain();
+  }
+
   /** Everything is with the reader, or writing has failed (`stdout.failure`). */
   async drain(): Promise<void> {
     await this.stdout.drain();

@@ -8,6 +8,9 @@ import type { PlainServer, ServeOptions } from "./serve.ts";
 import { bindFailure } from "./socket.ts";
 import { preciseNow } from "./trace.ts";
 
+/** Ports below are services', and need privileges. */
+const FIRST_CLIENT_PORT = 1024;
+
 type UdpAddress = Extract<PlainAddress, { kind: "tcp" | "udp" }>;
 
 interface Where {
@@ -27,6 +30,7 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
       // a full buffer, or a peer that is gone: UDP loses such a datagram
     }
   });
+  let wasTold = false;
   let socket: Bun.udp.Socket<"buffer">;
   try {
     socket = await Bun.udpSocket({
@@ -36,6 +40,13 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
         data(_socket, data, port, ip) {
           if (!inRanges(ip, allowFrom)) return;
           const peer = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+          if (mayAnswerBack(port, socket.port)) {
+            if (!wasTold) options.refused(peer, "a service's port: answers could go round for ever");
+            wasTold = true;
+            return;
+          }
+          // as any other queue that is full
+          if (trace !== undefined && options.isBehind()) return;
           trace?.({ time: preciseNow(), peer, direction: "read", bytes: data });
           if (reply !== undefined) flows.send(reply(data), { peer, port, ip });
         },
@@ -54,6 +65,14 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
       socket.close();
     },
   };
+}
+
+/**
+ * Whether what is at this port may be a service that answers answers (echo, chargen, time…, or one like us): a forged
+ * sender would have the two of us talk for ever (CVE-1999-0103). Clients get ports above these.
+ */
+export function mayAnswerBack(port: number, own: number): boolean {
+  return port < FIRST_CLIENT_PORT || port === own;
 }
 
 type Send = (bytes: Uint8Array, where: Where) => void;

@@ -22,6 +22,9 @@ interface Request {
   readonly size: number;
 }
 
+/** Longest `yes:SIZE`, with the end of its line, bytes. */
+const MAX_YES = 64;
+
 const encoder = new TextEncoder();
 const OK = encoder.encode("ok");
 const NO = encoder.encode("no");
@@ -151,13 +154,16 @@ async function expectWord(peer: Peer, word: string, code: "policy" | "protocol",
 async function readYes(peer: Peer): Promise<number> {
   let got = "";
   for (;;) {
-    const piece = /^yes:\d+$/.test(got) ? await peer.readWithin(REQUEST_PAUSE_MS) : await peer.read();
-    if (piece instanceof Uint8Array) got += Buffer.from(piece).toString("latin1");
     const yes = /^yes:(\d{1,16})\s*$/.exec(got);
-    if (got.startsWith("no")) throw new SockError("not-found", "the peer has no such file");
-    if (!(piece instanceof Uint8Array) && yes !== null) return Number(yes[1]);
+    // more digits may come, or the end of its line
+    const piece = yes === null ? await peer.read() : await peer.readWithin(REQUEST_PAUSE_MS);
+    const length = Number(yes?.[1]);
+    if (!(piece instanceof Uint8Array) && Number.isSafeInteger(length)) return length;
     if (piece === undefined) throw new SockError("cut", "the peer has ended before its answer");
-    if (yes === null && !"yes:".startsWith(got) && !"no".startsWith(got)) {
+    if (piece instanceof Uint8Array) got += Buffer.from(piece).toString("latin1");
+    if (got.startsWith("no")) throw new SockError("not-found", "the peer has no such file");
+    const begun = /^yes:\d{0,16}\s*$/.test(got) || "yes:".startsWith(got) || got === "n";
+    if (!begun || got.length > MAX_YES || !(piece instanceof Uint8Array)) {
       throw new SockError(
         "protocol",
         `the peer answers ${JSON.stringify(got.slice(0, 40))} for yes:SIZE`,

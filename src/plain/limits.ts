@@ -5,6 +5,14 @@ export const MAX_INT32 = 2 ** 31 - 1;
 export const PLAIN_UNREAD = 1024 * 1024;
 /** What waits to be sent to one, bytes. */
 export const PLAIN_UNSENT = 1024 * 1024;
+/** A client that takes nothing of its answer for this long is given up, ms. */
+export const PLAIN_STALL_MS = 60_000;
+/** The same for one of several in a chat, who all wait for it, ms. */
+export const CHAT_STALL_MS = 3000;
+/** A client that says nothing for this long is asked whether it is still there, ms. */
+export const PLAIN_KEEPALIVE_MS = 30_000;
+/** What a piece that waits is counted as besides its bytes: about what its place in a queue takes, bytes. */
+export const WAITING_COST = 256;
 /** A request that has no end is over when nothing more has come for this long, ms. */
 export const REQUEST_PAUSE_MS = 50;
 /** Between a length that has to come alone and what it counts, ms. */

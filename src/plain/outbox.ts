@@ -1,6 +1,8 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream, Write } from "../measure/impaired-stream.ts";
-import { PLAIN_UNSENT } from "./limits.ts";
+import { MAX_TIMER_MS } from "../measure/impairment.ts";
+import { Fifo } from "./fifo.ts";
+import { PLAIN_UNSENT, WAITING_COST } from "./limits.ts";
 
 /** What of a socket is needed to write to it. */
 export interface Sink {
@@ -15,14 +17,22 @@ export class Outbox {
   readonly #sink: Sink;
   readonly #impaired: ImpairedStream | undefined;
   readonly #onWrite: (bytes: Uint8Array) => void;
-  #queue: Write[] = [];
+  readonly #queue = new Fifo<Write>();
   #waiting = 0;
   #work: Promise<void> | undefined;
   #failure: SockError | undefined;
   #wake: () => void = () => undefined;
+  readonly #stallMs: number | undefined;
   #drained: () => void = () => undefined;
 
-  constructor(sink: Sink, impaired: ImpairedStream | undefined, onWrite: (bytes: Uint8Array) => void) {
+  /** `stallMs`: a kernel that takes nothing for so long has nobody who reads. */
+  constructor(
+    sink: Sink,
+    impaired: ImpairedStream | undefined,
+    onWrite: (bytes: Uint8Array) => void,
+    stallMs?: number,
+  ) {
+    this.#stallMs = stallMs;
     this.#sink = sink;
     this.#impaired = impaired;
     this.#onWrite = onWrite;
@@ -33,8 +43,10 @@ export class Outbox {
     if (this.#failure !== undefined) throw this.#failure;
     if (bytes.length === 0) return;
     const now = performance.now();
-    this.#queue.push(...(this.#impaired?.write(bytes, now) ?? [{ at: now, bytes, reset: false }]));
-    this.#waiting += bytes.length;
+    for (const write of this.#impaired?.write(bytes, now) ?? [{ at: now, bytes, reset: false }]) {
+      this.#queue.push(write);
+      this.#waiting += write.bytes.length + WAITING_COST;
+    }
     this.#work ??= this.#run().finally(() => {
       this.#work = undefined;
     });
@@ -56,14 +68,14 @@ export class Outbox {
   /** The connection is gone: nothing more can be written. */
   fail(error: SockError): void {
     this.#failure ??= error;
-    this.#queue = [];
+    this.#queue.clear();
     this.#waiting = 0;
     this.#wake();
     this.#drained();
   }
 
   async #run(): Promise<void> {
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+    for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
       await this.#until(next.at);
       if (this.#failure !== undefined) return;
       if (next.reset) {
@@ -77,10 +89,14 @@ export class Outbox {
 
   /** The next write, with those of the same time where they are to stick together. */
   #take(): Uint8Array {
-    const [first, ...rest] = this.#queue;
-    const together = this.#impaired?.joins === true ? rest.findIndex((one) => one.at !== first?.at) : 0;
-    const count = 1 + (together < 0 ? rest.length : together);
-    const taken = this.#queue.splice(0, count).map(({ bytes }) => bytes);
+    const at = this.#queue.first?.at;
+    const taken: Uint8Array[] = [];
+    do {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      taken.push(next.bytes);
+      this.#waiting -= WAITING_COST;
+    } while (this.#impaired?.joins === true && this.#queue.first?.at === at);
     return taken.length === 1 ? (taken[0] ?? new Uint8Array(0)) : Buffer.concat(taken);
   }
 
@@ -104,8 +120,21 @@ export class Outbox {
       if (count > 0) this.#onWrite(bytes.subarray(at, at + count));
       at += count;
       this.#waiting -= count;
-      if (at < bytes.length) await new Promise<void>((resolve) => (this.#drained = resolve));
+      if (at < bytes.length) await this.#room();
     }
+  }
+
+  async #room(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#drained = resolve;
+    const dead = (): void => {
+      this.#sink.terminate();
+      this.fail(new SockError("lost", "the peer reads nothing any more"));
+    };
+    const timer =
+      this.#stallMs === undefined ? undefined : setTimeout(dead, Math.min(this.#stallMs, MAX_TIMER_MS));
+    await promise;
+    clearTimeout(timer);
   }
 
   async #until(at: number): Promise<void> {
@@ -113,7 +142,7 @@ export class Outbox {
     if (pause <= 0) return;
     await new Promise<void>((resolve) => {
       // a timer drops the fraction, and would be early
-      const timer = setTimeout(resolve, Math.ceil(pause));
+      const timer = setTimeout(resolve, Math.min(Math.ceil(pause), MAX_TIMER_MS));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

@@ -1,6 +1,7 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream } from "../measure/impaired-stream.ts";
-import { MAX_REQUEST_BYTES, PLAIN_UNREAD } from "./limits.ts";
+import { Fifo } from "./fifo.ts";
+import { MAX_REQUEST_BYTES, PLAIN_UNREAD, WAITING_COST } from "./limits.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { preciseNow, type Trace, type Traced } from "./trace.ts";
 
@@ -17,6 +18,10 @@ const LEAVE_MS = 2000;
 export interface PeerOptions {
   readonly trace?: Trace | undefined;
   readonly impaired?: ImpairedStream | undefined;
+  /** Resolves when people could be told what has come so far; nothing more is read before. */
+  readonly told?: (() => Promise<void>) | undefined;
+  /** A peer that takes nothing for this long is given up, ms. */
+  readonly stallMs?: number | undefined;
 }
 
 /** Nothing more has come in the time that was allowed. */
@@ -29,7 +34,8 @@ export class Peer {
   readonly #socket: PeerSocket;
   readonly #out: Outbox;
   readonly #trace: Trace | undefined;
-  #pieces: Uint8Array[] = [];
+  readonly #told: (() => Promise<void>) | undefined;
+  readonly #pieces = new Fifo<Uint8Array>();
   #unread = 0;
   #paused = false;
   #ended = false;
@@ -42,12 +48,15 @@ export class Peer {
     this.name = name;
     this.#socket = socket;
     this.#trace = options.trace;
-    this.#out = new Outbox(socket, options.impaired, (bytes) => this.#tell("write", bytes));
+    this.#told = options.told;
+    const { impaired, stallMs } = options;
+    this.#out = new Outbox(socket, impaired, (bytes) => this.#tell("write", bytes), stallMs);
     this.#tell("open");
   }
 
   /** The next piece, as TCP gave it; undefined when the peer will send no more. Throws `lost`. */
   async read(): Promise<Uint8Array | undefined> {
+    await this.#told?.();
     for (;;) {
       const piece = this.#take();
       if (piece !== undefined) return piece;
@@ -112,7 +121,7 @@ export class Peer {
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#pieces.unshift(bytes);
-    this.#unread += bytes.length;
+    this.#unread += bytes.length + WAITING_COST;
   }
 
   /** Takes the bytes over; resolves when more may come. Throws `lost`. */
@@ -169,7 +178,7 @@ export class Peer {
   onData(bytes: Uint8Array): void {
     this.#tell("read", bytes);
     this.#pieces.push(bytes);
-    this.#unread += bytes.length;
+    this.#unread += bytes.length + WAITING_COST;
     if (this.#unread >= PLAIN_UNREAD && !this.#paused) {
       this.#paused = true;
       this.#socket.pause();
@@ -206,7 +215,7 @@ export class Peer {
   #take(): Uint8Array | undefined {
     const piece = this.#pieces.shift();
     if (piece === undefined) return undefined;
-    this.#unread -= piece.length;
+    this.#unread -= piece.length + WAITING_COST;
     if (this.#paused && this.#unread < PLAIN_UNREAD) {
       this.#paused = false;
       if (!this.#closed) this.#socket.resume();

@@ -14,6 +14,9 @@ import type { FileDialect, PlainHost } from "./dialect.ts";
 import { type Peer, QUIET } from "./peer.ts";
 import { lastPart, Taking } from "./stored.ts";
 
+/** Most digits of a size that can be: 2^53 has 16. */
+const MAX_SIZE_DIGITS = 16;
+
 export const postPipe: FileDialect = {
   kind: "files",
   name: "post-pipe",
@@ -23,6 +26,13 @@ export const postPipe: FileDialect = {
   },
   refusal: () => [],
   async put(peer, name, length, send) {
+    if (name.includes(PIPE)) {
+      throw new SockError(
+        "usage",
+        "post-pipe has no way to say a name with | in it",
+        "ADDR/NAME: another name there",
+      );
+    }
     await peer.write(Buffer.concat([Buffer.from("post|"), name, Buffer.from(`|${length}`)]));
     // data that begins with a digit must not stick to the size
     await peer.flush();
@@ -78,12 +88,13 @@ async function takeBytes(peer: Peer, taking: Taking, digits: string): Promise<vo
 
 /** The digits that were data, where so many bytes in all fit a shorter size; undefined where none fits. */
 export function stuckDigits(digits: string, bytes: number): string | undefined {
-  for (let end = digits.length - 1; end > 0; end--) {
+  for (let end = Math.min(digits.length - 1, MAX_SIZE_DIGITS); end > 0; end--) {
     if (Number(digits.slice(0, end)) === digits.length - end + bytes) return digits.slice(end);
   }
   return undefined;
 }
 
+const PIPE = 0x7c;
 const HEAD = /^post\|([^|]*)\|(\d+)/;
 
 /** The head of the next file; what has come behind it is unread again. Throws `protocol`. */

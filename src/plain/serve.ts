@@ -7,7 +7,7 @@ import { formatPlain, isLocal, type PlainAddress } from "./address.ts";
 import { serveDatagrams } from "./datagrams.ts";
 import type { Dialect, PlainHost } from "./dialect.ts";
 import type { Peer } from "./peer.ts";
-import { ALONE_MS, REFUSAL_WAIT_MS } from "./limits.ts";
+import { ALONE_MS, PLAIN_STALL_MS, REFUSAL_WAIT_MS } from "./limits.ts";
 import { Places, type WhenFull } from "./places.ts";
 import { listenForPeers } from "./socket.ts";
 import type { Trace } from "./trace.ts";
@@ -22,6 +22,10 @@ export interface ServeOptions {
   readonly allowFrom: readonly string[];
   readonly trace: Trace | undefined;
   readonly impair: { readonly how: Impairment; readonly seed: number } | undefined;
+  /** Resolves when people could be told what has come so far; nothing more is read before. */
+  readonly told: () => Promise<void>;
+  /** They could not yet: what can be lost is. */
+  isBehind(): boolean;
   /** A client that was turned away, or ended badly. */
   refused(who: string, why: string): void;
 }
@@ -50,7 +54,7 @@ export async function servePlain(options: ServeOptions): Promise<PlainServer> {
       }
       const { impair, trace } = options;
       const impaired = impair && new ImpairedStream(impair.how, impair.seed, flows++);
-      return { trace, impaired };
+      return { trace, impaired, told: options.told, stallMs: PLAIN_STALL_MS };
     },
     (peer) => {
       peers.add(peer);

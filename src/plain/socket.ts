@@ -5,6 +5,7 @@ import { errnoOf } from "../files/errno.ts";
 import { removeStaleSockets } from "../files/unix-socket.ts";
 import { CONNECT_TIMEOUT_MS } from "../protocol/constants.ts";
 import { formatPlain, type PlainAddress } from "./address.ts";
+import { PLAIN_KEEPALIVE_MS } from "./limits.ts";
 import { Peer, type PeerOptions } from "./peer.ts";
 
 interface State {
@@ -68,6 +69,8 @@ export async function listenForPeers(
           return;
         }
         socket.setNoDelay(true);
+        // one that is gone without a word would keep its place
+        if (address.kind === "tcp") socket.setKeepAlive(true, PLAIN_KEEPALIVE_MS);
         const peer = new Peer(socket, name, given);
         socket.data = { peer };
         onPeer(peer);

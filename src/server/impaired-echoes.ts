@@ -1,6 +1,7 @@
 /** `--impair` for the echo: each answer at its time, in their order. What else a session carries waits for nothing. */
 import { SockError } from "../errors.ts";
 import { ImpairedStream } from "../measure/impaired-stream.ts";
+import { MAX_TIMER_MS } from "../measure/impairment.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { Channel } from "../transport/channel.ts";
 import type { ServerImpairment } from "./impaired-runs.ts";
@@ -91,7 +92,7 @@ export class DelayedEchoes {
     const pause = at - performance.now();
     if (pause <= 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.ceil(pause));
+      const timer = setTimeout(resolve, Math.min(Math.ceil(pause), MAX_TIMER_MS));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

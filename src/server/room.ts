@@ -75,9 +75,9 @@ export class Room {
   }
 
   #free(name: string): string {
-    const taken = new Set([...this.#members].map((member) => member.name));
+    const taken = new Set([...this.#members].map((member) => seen(member.name)));
     for (let number = 2, free = name; ; number++) {
-      if (!taken.has(free)) return free;
+      if (!taken.has(seen(free))) return free;
       const end = `-${number}`;
       free = cut(name, MAX_CHAT_NAME - end.length) + end;
     }
@@ -86,10 +86,16 @@ export class Room {
 
 /** What nobody could tell from another's words is no name. */
 function checkedName(name: string): string {
-  if (name !== "" && name.trim() === name && !name.includes(":") && escapeForDisplay(name) === name) {
+  const look = seen(name);
+  if (look !== "" && name.trim() === name && !look.includes(":") && escapeForDisplay(name) === name) {
     return cut(name, MAX_CHAT_NAME);
   }
   throw new SockError("usage", "that can't be a name in a chat", "letters and digits: --name NAME");
+}
+
+/** What of a name can be seen: two that differ in no more than wide letters, or in what has no width, look the same. */
+function seen(name: string): string {
+  return name.normalize("NFKC").replace(/[\p{Default_Ignorable_Code_Point}\u2800]/gu, "");
 }
 
 function cut(text: string, most: number): string {

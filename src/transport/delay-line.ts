@@ -1,6 +1,8 @@
 /** Datagrams that are lost, doubled, overtaken or late on purpose, each one at its time. */
 import type { Departure, ImpairedDatagrams } from "../measure/impaired-datagrams.ts";
 
+import { MAX_TIMER_MS } from "../measure/impairment.ts";
+
 /** Datagrams that may wait for their time at once, and their bytes; what is more is lost, as in any queue. */
 const MOST_DELAYED = 100_000;
 const MOST_DELAYED_BYTES = 64 * 1024 * 1024;
@@ -76,7 +78,10 @@ export class DelayLine<Where> {
     if (this.#stopped || next >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = next;
-    this.#timer = setTimeout(() => this.#onTimer(), Math.max(1, Math.ceil(next - now)));
+    this.#timer = setTimeout(
+      () => this.#onTimer(),
+      Math.min(Math.max(1, Math.ceil(next - now)), MAX_TIMER_MS),
+    );
   }
 
   #onTimer(): void {

@@ -48,3 +48,23 @@ test("--trace on both sides names the same bytes", async () => {
     ["write", "6869"],
   ]);
 });
+
+test("one that may be an echo too gets no answer, so that nothing goes round for ever; a client gets its own", async () => {
+  await using server = await plain([anywhere("echo", "udp")]);
+  const port = server.port("echo");
+  let [likeUs, client] = [0, 0];
+  const other = await Bun.udpSocket({ hostname: "127.0.0.2", port, socket: { data: () => void likeUs++ } });
+  const one = await Bun.udpSocket({ hostname: "127.0.0.2", socket: { data: () => void client++ } });
+  for (let count = 0; count < 10; count++) other.send("round", port, "127.0.0.1");
+  await until(() => {
+    one.send("hello", port, "127.0.0.1");
+    return client > 3;
+  }, "a client's answers");
+  expect(likeUs).toBe(0);
+  // said once, not for each of them
+  expect(server.events("refused")).toEqual([
+    expect.objectContaining({ peer: `127.0.0.2:${port}` }) as Record<string, unknown>,
+  ]);
+  other.close();
+  one.close();
+});

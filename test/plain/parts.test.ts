@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { SockError } from "../../src/errors.ts";
 import { isLeave } from "../../src/plain/chat.ts";
+import { mayAnswerBack } from "../../src/plain/datagrams.ts";
 import { formatPlain, isLocal, parsePlainUrl } from "../../src/plain/address.ts";
 import { dialectFor, DIALECTS, findDialect } from "../../src/plain/dialects.ts";
 import { parseRequest } from "../../src/plain/ftp-gt.ts";
@@ -77,6 +78,27 @@ test("digits that stuck to a size are found by what has come", () => {
   expect(stuckDigits("1024999", 1021)).toBe("999");
   expect(stuckDigits("1024", 1000)).toBeUndefined();
   expect(stuckDigits("5", 3)).toBeUndefined();
+});
+
+test("many digits stuck to a size take no time", () => {
+  const started = performance.now();
+  expect(stuckDigits("1".repeat(60_000), 7)).toBeUndefined();
+  expect(stuckDigits(`60004${"1".repeat(60_000)}`, 4)).toBe("1".repeat(60_000));
+  expect(performance.now() - started).toBeLessThan(500);
+});
+
+test.each([
+  [0, true],
+  [7, true],
+  [19, true],
+  [53, true],
+  [1023, true],
+  [7000, true],
+  [1024, false],
+  [7001, false],
+  [65_535, false],
+])("a datagram from port %d to port 7000 may be an answer: %p", (port, may) => {
+  expect(mayAnswerBack(port, 7000)).toBe(may);
 });
 
 test("names lose their folders by either slash", () => {

@@ -71,7 +71,17 @@ describe("a room", () => {
     for (const name of ["", " a", "a ", "a:b", "a\nb", "\u202ea", "\x1b[2J"]) {
       expect([name, codeOf(() => guest(room, name, "5"))]).toEqual([name, "usage"]);
     }
+    for (const name of ["\u200b", "\u3164", "a：b"]) {
+      expect([name, codeOf(() => guest(room, name, "5"))]).toEqual([name, "usage"]);
+    }
     expect(guest(room, "小明 the 2nd", "5").member.name).toBe("小明 the 2nd");
+  });
+
+  test("one whose name looks like another's gets a number, too", () => {
+    const room = new Room();
+    const names = ["alice", "alice\u200b", "a\u00adlice", "ａlice", "Alice", "👩‍👧", "❤️"];
+    const given = names.map((name, at) => guest(room, name, String(at)).member.name);
+    expect(given).toEqual(["alice", "alice\u200b-2", "a\u00adlice-3", "ａlice-4", "Alice", "👩‍👧", "❤️"]);
   });
 
   test("takes so many people, and so many of one key", () => {
