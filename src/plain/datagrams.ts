@@ -2,7 +2,8 @@
 import { ImpairedDatagrams } from "../measure/impaired-datagrams.ts";
 import { inRanges } from "../protocol/cidr.ts";
 import { DelayLine, DelayRoom } from "../transport/delay-line.ts";
-import { MAX_PLAIN_FLOWS } from "./limits.ts";
+import { LOOP_BUDGET, MAX_PLAIN_FLOWS } from "./limits.ts";
+import { LoopGuard } from "./loop-guard.ts";
 import type { PlainAddress } from "./address.ts";
 import type { PlainServer, ServeOptions } from "./serve.ts";
 import { bindFailure } from "./socket.ts";
@@ -30,7 +31,12 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
       // a full buffer, or a peer that is gone: UDP loses such a datagram
     }
   });
-  let wasTold = false;
+  const guard = new LoopGuard();
+  const told = new Set<string>();
+  const refuse = (peer: string, why: string): void => {
+    if (!told.has(why)) options.refused(peer, why);
+    told.add(why);
+  };
   let socket: Bun.udp.Socket<"buffer">;
   try {
     socket = await Bun.udpSocket({
@@ -41,10 +47,14 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
           if (!inRanges(ip, allowFrom)) return;
           const peer = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
           if (mayAnswerBack(port, socket.port)) {
-            if (!wasTold) options.refused(peer, "a service's port: answers could go round for ever");
-            wasTold = true;
+            refuse(peer, "a service's port: answers could go round for ever");
             return;
           }
+          const admitted = guard.admits(ip, port, data, performance.now());
+          if (admitted === "loop")
+            refuse(peer, "the same again and again: one was not answered, to end a loop");
+          if (admitted === "budget") refuse(peer, `more than ${LOOP_BUDGET} datagrams a second`);
+          if (admitted !== "yes") return;
           // as any other queue that is full
           if (trace !== undefined && options.isBehind()) return;
           trace?.({ time: preciseNow(), peer, direction: "read", bytes: data });

@@ -40,3 +40,12 @@ export const ANSWER_STALL_MS = 30_000;
 export const PLAIN_CLOSE_MS = 10_000;
 /** Flows of datagrams whose impairment is remembered. */
 export const MAX_PLAIN_FLOWS = 10_000;
+/** Of a datagram that comes again and again from elsewhere this one is not answered, and then each of so many. */
+export const LOOP_SAME = 50;
+export const LOOP_LATER = 5000;
+/** What has not come for this long is new, ms. */
+export const LOOP_FORGET_MS = 1000;
+/** Datagrams of one address elsewhere that are answered in a second. */
+export const LOOP_BUDGET = 100_000;
+/** Sources, and datagrams, that are remembered. */
+export const MAX_LOOP_SOURCES = 10_000;
