@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { SockError } from "../errors.ts";
 import { type DatagramCalls, datagramCalls, type DatagramSent, type Endpoint } from "../os/datagrams.ts";
-import { enlargeReceiveBuffer } from "../os/native.ts";
+import { dropIncoming, enlargeReceiveBuffer } from "../os/native.ts";
 import { unwrapAddress } from "./connection.ts";
 import { PollLoop, type PollOptions } from "./poll-loop.ts";
 
@@ -39,6 +39,7 @@ export class DatagramSocket implements Outlet {
   readonly #ipv6: boolean;
   #peer: Endpoint | undefined;
   #closed = false;
+  #isDeaf = false;
 
   private constructor(socket: Bun.udp.Socket<"buffer">, sink: DatagramSink) {
     this.#socket = socket;
@@ -77,6 +78,16 @@ export class DatagramSocket implements Outlet {
   /** Undefined where nothing can go past the runtime, and after the end. */
   get fd(): number | undefined {
     return this.#closed ? undefined : this.#direct?.fd;
+  }
+
+  /**
+   * While nobody wants what comes, the system throws it away (Linux only): the event loop takes datagrams until there are no
+   * more, and does nothing else as long as they come faster than that.
+   */
+  deafen(isDeaf: boolean): void {
+    if (isDeaf === this.#isDeaf || this.fd === undefined) return;
+    dropIncoming(this.fd, isDeaf);
+    this.#isDeaf = isDeaf;
   }
 
   poll(options: PollOptions): Promise<void> | undefined {
