@@ -133,8 +133,20 @@ async function agreedRun(
     control.leave();
     throw thrown;
   }
-  const counts = await control.counts(true);
-  return measured(run, peer, started, line, drops, counts, run.failure ?? control.failure);
+  const said = await control.counts(true);
+  const counts = said === undefined || canBe(said, run.trips) ? said : undefined;
+  const untrue =
+    counts === said ? undefined : new SockError("protocol", "the server's counts of the run can't be true");
+  return measured(run, peer, started, line, drops, counts, run.failure ?? control.failure ?? untrue);
+}
+
+/** Whether the two accounts fit together: otherwise more would be lost than was sent, or less than nothing. */
+function canBe(
+  { answered, corrupt, limited, reordered, extent }: Counts,
+  { sent, back }: RoundTrips,
+): boolean {
+  const seen = answered + corrupt + limited;
+  return seen <= sent && answered >= back && reordered <= seen && extent <= seen;
 }
 
 /** Round trips to an echo server that knows nothing of us: what can be known from here. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
+import { scriptedServer } from "../helpers/scripted.ts";
 import { serve } from "../helpers/serve.ts";
 import { Listener } from "../helpers/udp-session.ts";
 import { until } from "../helpers/until.ts";
@@ -153,3 +154,34 @@ test("datagrams of strangers, and forged ones, are counted and ignored", async (
     foreign: 20 + strange,
   });
 });
+
+const NONE = { answered: 0, corrupt: 0, limited: 0, duplicates: 0, reordered: 0, extent: 0 };
+const UNTRUE: Record<string, Partial<typeof NONE>> = {
+  "answered more than were sent": { answered: 1e15 },
+  "more came than were sent": { answered: 3, corrupt: 3, limited: 3 },
+  "more were overtaken than came": { answered: 4, reordered: 5 },
+};
+for (const [name, wrong] of Object.entries(UNTRUE)) {
+  test(`counts that can't be true are no counts: ${name}`, async () => {
+    using server = scriptedServer(
+      async (peer) => {
+        peer.send({ type: "udp", cookie: "ab".repeat(16), key: Buffer.alloc(32, 1).toString("base64") });
+        await peer.until("counts");
+        const more = { moved: 0, unsent: 0, drops: null, peer: null, other: null };
+        peer.send({ type: "counts", ...NONE, ...more, ...wrong });
+      },
+      ["udp"],
+    );
+    const args = ["--count", "5", "--interval", "1ms", "--max-loss-up", "50%"];
+    const { result } = await measured(args, { SOCK_JOIN: server.join });
+    const nothing = { lost: null, duplicates: null, reordered: null, corrupt: null };
+    expect(result).toMatchObject({
+      complete: false,
+      sent: 5,
+      received: 0,
+      loss_percent: null,
+      up: nothing,
+      verdict: { met: false },
+    });
+  });
+}
