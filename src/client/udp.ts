@@ -43,21 +43,48 @@ interface Peer {
 
 /** A socket whose datagrams go to the run that is on. */
 class Line {
-  run: DatagramRun | undefined;
+  #run: DatagramRun | undefined;
   #socket: DatagramSocket | undefined;
 
   static async open(local: string): Promise<Line> {
     const line = new Line();
     line.#socket = await DatagramSocket.bind(local, 0, {
-      datagram: (bytes, port, address) => line.run?.datagram(bytes, port, address),
-      unreachable: () => line.run?.unreachable(),
+      datagram: (bytes, port, address) => line.#run?.datagram(bytes, port, address),
+      unreachable: () => line.#run?.unreachable(),
     });
+    line.deafen();
     return line;
   }
 
   get socket(): DatagramSocket {
     if (this.#socket === undefined) throw new SockError("internal", "a line without a socket");
     return this.#socket;
+  }
+
+  /** From now on it is this run's; what the system had dropped until then, null where it does not say. */
+  hear(run: DatagramRun): number | null {
+    this.socket.deafen(false);
+    this.#run = run;
+    return this.socket.drops();
+  }
+
+  /** Nobody is there for what comes: it must not keep the event loop from the session, or from Ctrl-C. */
+  deafen(): void {
+    this.#run = undefined;
+    this.socket.deafen(true);
+  }
+
+  /** What comes until `last` is there belongs to the run still; for the same reason it is taken past the event loop. */
+  async during<T>(last: Promise<T>): Promise<T> {
+    let isOver = false;
+    const due = (): number | undefined => (isOver ? undefined : Number.POSITIVE_INFINITY);
+    const polling = this.socket.poll({ due, awaits: () => false, spinMs: 0 });
+    try {
+      return await last;
+    } finally {
+      isOver = true;
+      await polling;
+    }
   }
 
   close(): void {
@@ -125,15 +152,14 @@ async function agreedRun(
     signal: options.signal,
     ended: () => control.over,
   });
-  const drops = line.socket.drops();
-  line.run = run;
+  const drops = line.hear(run);
   try {
     await run.go();
   } catch (thrown) {
     control.leave();
     throw thrown;
   }
-  const said = await control.counts(true);
+  const said = await line.during(control.counts(true));
   const counts = said === undefined || canBe(said, run.trips) ? said : undefined;
   const untrue =
     counts === said ? undefined : new SockError("protocol", "the server's counts of the run can't be true");
@@ -166,8 +192,7 @@ async function plainRun(line: Line, peer: Peer, options: UdpOptions): Promise<Ud
     ...options,
     signal: options.signal,
   });
-  const drops = line.socket.drops();
-  line.run = run;
+  const drops = line.hear(run);
   await run.go();
   return measured(run, peer, started, line, drops, undefined, run.failure);
 }
@@ -190,7 +215,7 @@ function measured(
 ): UdpMeasured {
   const { trips, foreign, full } = run;
   const after = line.socket.drops();
-  line.run = undefined;
+  line.deafen();
   const ownDrops = before === null || after === null ? null : after - before;
   return { address, port, trips, counts, started, foreign, full, ownDrops, failure };
 }
