@@ -84,6 +84,8 @@ class Line {
     } finally {
       isOver = true;
       await polling;
+      // the replies that the server sent before its counts
+      this.socket.catchUp();
     }
   }
 

@@ -29,6 +29,8 @@ export interface Begun {
   readonly run: UdpRun;
   readonly cookie: Uint8Array;
   readonly key: Uint8Array;
+  /** Takes the probes that have come, and were not looked at yet: they are not lost. */
+  catchUp(): void;
   end(): void;
 }
 
@@ -113,7 +115,7 @@ export class UdpRuns {
     // past the event loop from the first one on: a flood could keep it from that
     this.#probedAt = performance.now();
     if (this.#polling === "no") this.#poll();
-    return { run, cookie, key, end };
+    return { run, cookie, key, catchUp: () => socket.catchUp(), end };
   }
 
   #listen(socket: DatagramSocket, runs: number): void {

@@ -31,6 +31,7 @@ export async function answerUdp(session: Session, asked: Udp): Promise<void> {
     for (;;) {
       const { message } = await session.next();
       if (message.type !== "counts") throw new SockError("protocol", `${message.type} in a run of datagrams`);
+      if (message.final) begun.catchUp();
       // before the end: what its socket drops from then on is not this run's
       const counts = run.counts();
       if (message.final) begun.end();

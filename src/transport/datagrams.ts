@@ -10,6 +10,9 @@ const SEND_TRIES = 3;
 /** What the system may keep for us while we are busy, bytes; it may allow less. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
+/** Some more small ones than fit into that. */
+const MOST_WAITING = 8192;
+
 export type Sent = DatagramSent | "failed";
 
 export interface DatagramSink {
@@ -108,6 +111,11 @@ export class DatagramSocket implements Outlet {
     this.#peer = source;
     this.#sink.datagram(calls.received(length), source.port, source.address);
     return true;
+  }
+
+  /** Takes what waits already, before an account of it is given. */
+  catchUp(): void {
+    for (let taken = 0; taken < MOST_WAITING && this.take(); taken++);
   }
 
   send(bytes: Uint8Array, port: number, address: string): Sent {
