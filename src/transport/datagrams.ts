@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { SockError } from "../errors.ts";
-import { type DatagramCalls, datagramCalls, type DatagramSent, type Endpoint } from "../os/datagrams.ts";
+import {
+  addressIn,
+  type DatagramCalls,
+  datagramCalls,
+  type DatagramSent,
+  type Endpoint,
+} from "../os/datagrams.ts";
 import { dropIncoming, enlargeReceiveBuffer } from "../os/native.ts";
 import { unwrapAddress } from "./connection.ts";
 import { PollLoop, type PollOptions } from "./poll-loop.ts";
@@ -161,14 +167,16 @@ function errno(thrown: unknown): string {
 
 /** The last column of /proc/net/udp (proc(5)), of the sockets bound to this port and address. */
 function dropsAt(port: number, address: string): number | null {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
+  const ipv6 = address.includes(":");
+  const bound = datagramCalls()?.endpoint(address.replace(/%.*/, ""), port, ipv6);
+  if (bound === undefined) return null;
+  const local = `${hexAddress(bound)}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   try {
-    const table = readFileSync(address.includes(":") ? "/proc/net/udp6" : "/proc/net/udp", "latin1");
-    const local = address.includes(":") ? `:${hexPort}` : `${hexIPv4(address)}:${hexPort}`;
+    const table = readFileSync(ipv6 ? "/proc/net/udp6" : "/proc/net/udp", "latin1");
     let drops: number | null = null;
     for (const line of table.split("\n")) {
       const cells = line.trim().split(/\s+/);
-      if (cells[1]?.endsWith(local) === true) drops = (drops ?? 0) + Number(cells.at(-1));
+      if (cells[1] === local) drops = (drops ?? 0) + Number(cells.at(-1));
     }
     return drops;
   } catch {
@@ -176,10 +184,11 @@ function dropsAt(port: number, address: string): number | null {
   }
 }
 
-/** As the kernel writes it: the number in this machine's byte order, which is little-endian wherever Bun runs. */
-function hexIPv4(address: string): string {
-  const bytes = address.split(".").map((part) => Number(part).toString(16).toUpperCase().padStart(2, "0"));
-  return bytes.toReversed().join("");
+/** As the kernel writes it: words of 4 bytes in this machine's byte order, which is little-endian wherever Bun runs. */
+function hexAddress({ raw }: Endpoint): string {
+  const bytes = addressIn(raw);
+  const words = Array.from({ length: bytes.length / 4 }, (_, at) => bytes.slice(4 * at, 4 * at + 4));
+  return words.map((word) => word.reverse().toHex().toUpperCase()).join("");
 }
 
 function bindFailure(thrown: unknown, address: string, port: number): SockError {
