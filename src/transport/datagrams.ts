@@ -49,6 +49,7 @@ export class DatagramSocket implements Outlet {
   #peer: Endpoint | undefined;
   #closed = false;
   #isDeaf = false;
+  #local: string | undefined;
 
   private constructor(socket: Bun.udp.Socket<"buffer">, sink: DatagramSink) {
     this.#socket = socket;
@@ -152,7 +153,8 @@ export class DatagramSocket implements Outlet {
   }
 
   drops(): number | null {
-    return dropsAt(this.#socket.port, this.#socket.hostname);
+    this.#local ??= localCell(this.#socket.port, this.#socket.hostname);
+    return this.#local === undefined ? null : dropsAt(this.#local, this.#ipv6);
   }
 
   close(): void {
@@ -165,12 +167,14 @@ function errno(thrown: unknown): string {
   return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
 }
 
+/** Port and address as /proc/net/udp has them; undefined where they can't be told. */
+function localCell(port: number, address: string): string | undefined {
+  const bound = datagramCalls()?.endpoint(address.replace(/%.*/, ""), port, address.includes(":"));
+  return bound && `${hexAddress(bound)}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
 /** The last column of /proc/net/udp (proc(5)), of the sockets bound to this port and address. */
-function dropsAt(port: number, address: string): number | null {
-  const ipv6 = address.includes(":");
-  const bound = datagramCalls()?.endpoint(address.replace(/%.*/, ""), port, ipv6);
-  if (bound === undefined) return null;
-  const local = `${hexAddress(bound)}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+function dropsAt(local: string, ipv6: boolean): number | null {
   try {
     const table = readFileSync(ipv6 ? "/proc/net/udp6" : "/proc/net/udp", "latin1");
     let drops: number | null = null;
