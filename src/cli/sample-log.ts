@@ -42,7 +42,9 @@ export class SampleLog {
           const rtt = fate === "received" ? tenths(this.#rtt[number] ?? 0) : null;
           text += `${JSON.stringify({ number, sent_us: tenths(this.#sent[number] ?? 0), fate, rtt_us: rtt })}\n`;
         }
-        writeSync(this.#fd, text);
+        const bytes = Buffer.from(text);
+        // the system may take a part, and says only with the rest why
+        for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at);
         // the session is looked after meanwhile
         await Bun.sleep(0);
       }

@@ -5,6 +5,7 @@ import { DatagramSocket } from "../transport/datagrams.ts";
 import type { Target } from "./hosts.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { UdpControl } from "./udp-control.ts";
+import { MAX_TIMER_MS } from "./udp-limits.ts";
 import { SockWire } from "./udp-wire.ts";
 
 /** One text at a time, each waits for its own reply. */
@@ -56,7 +57,7 @@ class Waiter {
     const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
     this.#take = take;
     this.#resolve = resolve;
-    const timer = setTimeout(() => this.#settle(undefined), waitMs);
+    const timer = setTimeout(() => this.#settle(undefined), Math.min(waitMs, MAX_TIMER_MS));
     try {
       return await promise;
     } finally {

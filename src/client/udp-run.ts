@@ -3,6 +3,7 @@ import { RoundTrips } from "../measure/round-trips.ts";
 import { MIN_UDP_WAIT_MS, UDP_LATE_MS, UDP_SILENCE_MS } from "../protocol/constants.ts";
 import type { Outlet } from "../transport/datagrams.ts";
 import { Pace } from "./pace.ts";
+import { MAX_TIMER_MS } from "./udp-limits.ts";
 import { nowNs, type Wire } from "./udp-wire.ts";
 
 /** How often the run looks whether it should end, ms. */
@@ -241,7 +242,7 @@ export class DatagramRun {
   /** What is waited for a reply that is due. */
   get #waitMs(): number {
     const { waitMs } = this.#options;
-    if (waitMs !== undefined) return waitMs;
+    if (waitMs !== undefined) return Math.min(waitMs, MAX_TIMER_MS);
     if (this.trips.back === 0) return UDP_LATE_MS;
     const slowest = (this.trips.rtt.max ?? 0) / 1e6;
     return Math.min(UDP_LATE_MS, Math.max(MIN_UDP_WAIT_MS, WAIT_RTTS * slowest));

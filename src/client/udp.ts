@@ -43,21 +43,50 @@ interface Peer {
 
 /** A socket whose datagrams go to the run that is on. */
 class Line {
-  run: DatagramRun | undefined;
+  #run: DatagramRun | undefined;
   #socket: DatagramSocket | undefined;
 
   static async open(local: string): Promise<Line> {
     const line = new Line();
     line.#socket = await DatagramSocket.bind(local, 0, {
-      datagram: (bytes, port, address) => line.run?.datagram(bytes, port, address),
-      unreachable: () => line.run?.unreachable(),
+      datagram: (bytes, port, address) => line.#run?.datagram(bytes, port, address),
+      unreachable: () => line.#run?.unreachable(),
     });
+    line.deafen();
     return line;
   }
 
   get socket(): DatagramSocket {
     if (this.#socket === undefined) throw new SockError("internal", "a line without a socket");
     return this.#socket;
+  }
+
+  /** From now on it is this run's; what the system had dropped until then, null where it does not say. */
+  hear(run: DatagramRun): number | null {
+    this.socket.deafen(false);
+    this.#run = run;
+    return this.socket.drops();
+  }
+
+  /** Nobody is there for what comes: it must not keep the event loop from the session, or from Ctrl-C. */
+  deafen(): void {
+    this.#run = undefined;
+    this.socket.deafen(true);
+  }
+
+  /** What comes until `last` is there belongs to the run still; for the same reason it is taken past the event loop. */
+  async during<T>(last: Promise<T>): Promise<T> {
+    let isOver = false;
+    const due = (): number | undefined => (isOver ? undefined : Number.POSITIVE_INFINITY);
+    const polling = this.socket.poll({ due, awaits: () => false, spinMs: 0 });
+    try {
+      return await last;
+    } finally {
+      isOver = true;
+      await polling;
+      // the replies that the server sent before its counts
+      this.socket.catchUp();
+    }
   }
 
   close(): void {
@@ -125,16 +154,27 @@ async function agreedRun(
     signal: options.signal,
     ended: () => control.over,
   });
-  const drops = line.socket.drops();
-  line.run = run;
+  const drops = line.hear(run);
   try {
     await run.go();
   } catch (thrown) {
     control.leave();
     throw thrown;
   }
-  const counts = await control.counts(true);
-  return measured(run, peer, started, line, drops, counts, run.failure ?? control.failure);
+  const said = await line.during(control.counts(true));
+  const counts = said === undefined || canBe(said, run.trips) ? said : undefined;
+  const untrue =
+    counts === said ? undefined : new SockError("protocol", "the server's counts of the run can't be true");
+  return measured(run, peer, started, line, drops, counts, run.failure ?? control.failure ?? untrue);
+}
+
+/** Whether the two accounts fit together: otherwise more would be lost than was sent, or less than nothing. */
+function canBe(
+  { answered, corrupt, limited, reordered, extent }: Counts,
+  { sent, back }: RoundTrips,
+): boolean {
+  const seen = answered + corrupt + limited;
+  return seen <= sent && answered >= back && reordered <= seen && extent <= seen;
 }
 
 /** Round trips to an echo server that knows nothing of us: what can be known from here. */
@@ -154,8 +194,7 @@ async function plainRun(line: Line, peer: Peer, options: UdpOptions): Promise<Ud
     ...options,
     signal: options.signal,
   });
-  const drops = line.socket.drops();
-  line.run = run;
+  const drops = line.hear(run);
   await run.go();
   return measured(run, peer, started, line, drops, undefined, run.failure);
 }
@@ -178,7 +217,7 @@ function measured(
 ): UdpMeasured {
   const { trips, foreign, full } = run;
   const after = line.socket.drops();
-  line.run = undefined;
+  line.deafen();
   const ownDrops = before === null || after === null ? null : after - before;
   return { address, port, trips, counts, started, foreign, full, ownDrops, failure };
 }

@@ -11,6 +11,8 @@ const RENAME_EXCHANGE = 2;
 
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
+const SO_ATTACH_FILTER = 26;
+const SO_DETACH_FILTER = 27;
 
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
@@ -199,6 +201,19 @@ export function enlargeReceiveBuffer(fd: number, bytes: number): void {
   const value = Buffer.alloc(4);
   value.writeInt32LE(bytes);
   load()?.setsockopt?.(fd, SOL_SOCKET, SO_RCVBUF, value);
+}
+
+/** A struct sock_filter: BPF_RET | BPF_K, of 0 bytes. */
+const KEEP_NOTHING = Uint16Array.of(6, 0, 0, 0);
+/** Where a struct sock_fprog has its pointer. */
+const FPROG_FILTER_AT = 8;
+
+/** Linux: whether the system throws away what comes to a socket from now on; it counts them as dropped. */
+export function dropIncoming(fd: number, drop: boolean): void {
+  const program = Buffer.alloc(FPROG_FILTER_AT + 8);
+  program.writeUInt16LE(1);
+  program.writeBigUInt64LE(BigInt(ptr(KEEP_NOTHING)), FPROG_FILTER_AT);
+  load()?.setsockopt?.(fd, SOL_SOCKET, drop ? SO_ATTACH_FILTER : SO_DETACH_FILTER, program);
 }
 
 function terminated(path: string | Buffer): Buffer {

@@ -11,6 +11,7 @@ import {
 } from "../protocol/constants.ts";
 import { COOKIE_AT, COOKIE_END, datagramType, PROBE } from "../protocol/datagram.ts";
 import type { Udp } from "../protocol/udp-messages.ts";
+import type { DatagramSocket } from "../transport/datagrams.ts";
 import { ImpairedRuns, type ServerImpairment } from "./impaired-runs.ts";
 import { Rehearsal } from "./udp-rehearsal.ts";
 import { UdpRun } from "./udp-run.ts";
@@ -28,6 +29,8 @@ export interface Begun {
   readonly run: UdpRun;
   readonly cookie: Uint8Array;
   readonly key: Uint8Array;
+  /** Takes the probes that have come, and were not looked at yet: they are not lost. */
+  catchUp(): void;
   end(): void;
 }
 
@@ -41,6 +44,8 @@ export class UdpRuns {
   readonly #runs = new Map<string, Pick<UdpRun, "probe">>();
   readonly #sockets = new UdpSockets((_socket, bytes, port, address) => this.receive(bytes, port, address));
   readonly #usage = new Map<string, Usage>();
+  /** Runs of each socket; one without any hears nothing. */
+  readonly #listening = new Map<DatagramSocket, number>();
   #rehearsal: Rehearsal | undefined;
   readonly #all: Usage = { runs: 0, rate: 0 };
   #probedAt = 0;
@@ -77,6 +82,8 @@ export class UdpRuns {
     const key = randomBytes(DATAGRAM_KEY_BYTES);
     const cookie = randomBytes(COOKIE_BYTES);
     const network = this.#impaired?.network(socket);
+    // before the run looks what was dropped until now
+    this.#listen(socket, 1);
     const run = new UdpRun({
       asked,
       key,
@@ -87,7 +94,12 @@ export class UdpRuns {
         !isNobody(address) &&
         mayComeFrom(address),
     });
-    this.#admit(client.address, run.rate);
+    try {
+      this.#admit(client.address, run.rate);
+    } catch (thrown) {
+      this.#listen(socket, -1);
+      throw thrown;
+    }
     const name = cookie.toString("latin1");
     network?.to(run);
     this.#runs.set(name, network ?? run);
@@ -97,9 +109,20 @@ export class UdpRuns {
       over = true;
       this.#runs.delete(name);
       network?.stop();
+      this.#listen(socket, -1);
       this.#use(client.address, -1, -run.rate);
     };
-    return { run, cookie, key, end };
+    // past the event loop from the first one on: a flood could keep it from that
+    this.#probedAt = performance.now();
+    if (this.#polling === "no") this.#poll();
+    return { run, cookie, key, catchUp: () => socket.catchUp(), end };
+  }
+
+  #listen(socket: DatagramSocket, runs: number): void {
+    const all = (this.#listening.get(socket) ?? 0) + runs;
+    if (all > 0) this.#listening.set(socket, all);
+    else this.#listening.delete(socket);
+    socket.deafen(all === 0);
   }
 
   #admit(address: string, rate: number): void {
@@ -131,12 +154,15 @@ export class UdpRuns {
     if (this.#polling === "no") this.#poll();
   }
 
+  get #isIdle(): boolean {
+    return this.#runs.size === 0 || performance.now() - this.#probedAt > BUSY_MS;
+  }
+
   #poll(): void {
     const sockets = this.#sockets.size;
     const due = (): number | undefined => {
-      const idle = this.#runs.size === 0 || performance.now() - this.#probedAt > BUSY_MS;
       // a socket that was opened since then belongs to the next round
-      return idle || this.#sockets.size !== sockets ? undefined : Number.POSITIVE_INFINITY;
+      return this.#isIdle || this.#sockets.size !== sockets ? undefined : Number.POSITIVE_INFINITY;
     };
     const polling = this.#sockets.poll({
       due,
@@ -147,6 +173,8 @@ export class UdpRuns {
     this.#polling = polling === undefined ? "impossible" : "yes";
     void polling?.finally(() => {
       this.#polling = "no";
+      // a socket that has come meanwhile is taken in, before the event loop gets to it
+      if (!this.#isIdle) this.#poll();
     });
   }
 }

@@ -54,6 +54,7 @@ export class UdpSockets {
     if (this.#closed) throw new SockError("draining", "the server is stopping");
     if (other !== undefined) return other;
     this.#sockets.set(key, socket);
+    socket.deafen(true);
     return socket;
   }
 

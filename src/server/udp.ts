@@ -31,8 +31,11 @@ export async function answerUdp(session: Session, asked: Udp): Promise<void> {
     for (;;) {
       const { message } = await session.next();
       if (message.type !== "counts") throw new SockError("protocol", `${message.type} in a run of datagrams`);
+      if (message.final) begun.catchUp();
+      // before the end: what its socket drops from then on is not this run's
+      const counts = run.counts();
       if (message.final) begun.end();
-      channel.send({ ...run.counts() });
+      channel.send({ ...counts });
       if (message.final) break;
     }
   } finally {

@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { SockError } from "../errors.ts";
-import { type DatagramCalls, datagramCalls, type DatagramSent, type Endpoint } from "../os/datagrams.ts";
-import { enlargeReceiveBuffer } from "../os/native.ts";
+import {
+  addressIn,
+  type DatagramCalls,
+  datagramCalls,
+  type DatagramSent,
+  type Endpoint,
+} from "../os/datagrams.ts";
+import { dropIncoming, enlargeReceiveBuffer } from "../os/native.ts";
 import { unwrapAddress } from "./connection.ts";
 import { PollLoop, type PollOptions } from "./poll-loop.ts";
 
@@ -9,6 +15,9 @@ import { PollLoop, type PollOptions } from "./poll-loop.ts";
 const SEND_TRIES = 3;
 /** What the system may keep for us while we are busy, bytes; it may allow less. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** Some more small ones than fit into that. */
+const MOST_WAITING = 8192;
 
 export type Sent = DatagramSent | "failed";
 
@@ -39,6 +48,8 @@ export class DatagramSocket implements Outlet {
   readonly #ipv6: boolean;
   #peer: Endpoint | undefined;
   #closed = false;
+  #isDeaf = false;
+  #local: string | undefined;
 
   private constructor(socket: Bun.udp.Socket<"buffer">, sink: DatagramSink) {
     this.#socket = socket;
@@ -79,6 +90,16 @@ export class DatagramSocket implements Outlet {
     return this.#closed ? undefined : this.#direct?.fd;
   }
 
+  /**
+   * While nobody wants what comes, the system throws it away (Linux only): the event loop takes datagrams until there are no
+   * more, and does nothing else as long as they come faster than that.
+   */
+  deafen(isDeaf: boolean): void {
+    if (isDeaf === this.#isDeaf || this.fd === undefined) return;
+    dropIncoming(this.fd, isDeaf);
+    this.#isDeaf = isDeaf;
+  }
+
   poll(options: PollOptions): Promise<void> | undefined {
     return PollLoop.of([this], options)?.run();
   }
@@ -97,6 +118,11 @@ export class DatagramSocket implements Outlet {
     this.#peer = source;
     this.#sink.datagram(calls.received(length), source.port, source.address);
     return true;
+  }
+
+  /** Takes what waits already, before an account of it is given. */
+  catchUp(): void {
+    for (let taken = 0; taken < MOST_WAITING && this.take(); taken++);
   }
 
   send(bytes: Uint8Array, port: number, address: string): Sent {
@@ -127,7 +153,8 @@ export class DatagramSocket implements Outlet {
   }
 
   drops(): number | null {
-    return dropsAt(this.#socket.port, this.#socket.hostname);
+    this.#local ??= localCell(this.#socket.port, this.#socket.hostname);
+    return this.#local === undefined ? null : dropsAt(this.#local, this.#ipv6);
   }
 
   close(): void {
@@ -140,16 +167,20 @@ function errno(thrown: unknown): string {
   return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
 }
 
+/** Port and address as /proc/net/udp has them; undefined where they can't be told. */
+function localCell(port: number, address: string): string | undefined {
+  const bound = datagramCalls()?.endpoint(address.replace(/%.*/, ""), port, address.includes(":"));
+  return bound && `${hexAddress(bound)}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
 /** The last column of /proc/net/udp (proc(5)), of the sockets bound to this port and address. */
-function dropsAt(port: number, address: string): number | null {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
+function dropsAt(local: string, ipv6: boolean): number | null {
   try {
-    const table = readFileSync(address.includes(":") ? "/proc/net/udp6" : "/proc/net/udp", "latin1");
-    const local = address.includes(":") ? `:${hexPort}` : `${hexIPv4(address)}:${hexPort}`;
+    const table = readFileSync(ipv6 ? "/proc/net/udp6" : "/proc/net/udp", "latin1");
     let drops: number | null = null;
     for (const line of table.split("\n")) {
       const cells = line.trim().split(/\s+/);
-      if (cells[1]?.endsWith(local) === true) drops = (drops ?? 0) + Number(cells.at(-1));
+      if (cells[1] === local) drops = (drops ?? 0) + Number(cells.at(-1));
     }
     return drops;
   } catch {
@@ -157,10 +188,11 @@ function dropsAt(port: number, address: string): number | null {
   }
 }
 
-/** As the kernel writes it: the number in this machine's byte order, which is little-endian wherever Bun runs. */
-function hexIPv4(address: string): string {
-  const bytes = address.split(".").map((part) => Number(part).toString(16).toUpperCase().padStart(2, "0"));
-  return bytes.toReversed().join("");
+/** As the kernel writes it: words of 4 bytes in this machine's byte order, which is little-endian wherever Bun runs. */
+function hexAddress({ raw }: Endpoint): string {
+  const bytes = addressIn(raw);
+  const words = Array.from({ length: bytes.length / 4 }, (_, at) => bytes.slice(4 * at, 4 * at + 4));
+  return words.map((word) => word.reverse().toHex().toUpperCase()).join("");
 }
 
 function bindFailure(thrown: unknown, address: string, port: number): SockError {

@@ -104,11 +104,14 @@ export class PollLoop {
       let now = performance.now();
       if (next !== this.#nextDue) this.#activeAt = now;
       this.#nextDue = next;
-      if (this.#latest !== undefined && takeSome(this.#latest)) {
+      const taken = this.#latest === undefined ? 0 : takeSome(this.#latest);
+      if (taken > 0) {
         now = performance.now();
         this.#isBusy = true;
         this.#isQuick = now - this.#activeAt <= spinMs;
         this.#activeAt = now;
+        // one that is never empty must not keep the others from theirs
+        if (this.#sockets.length > 1 && (taken === BATCH || now >= end)) this.#look(0);
       } else if (next - now > LEAD_MS) {
         if (!this.#isQuick || !awaits() || now - this.#activeAt > spinMs) {
           if (now - this.#activeAt > spinMs) this.#isQuick = false;
@@ -126,25 +129,33 @@ export class PollLoop {
   #sleep(ms: number): boolean {
     if (!this.#isBusy) this.#options.idle?.();
     this.#isBusy = false;
+    return this.#look(ms);
+  }
+
+  /** The same without what comes before a sleep. */
+  #look(ms: number): boolean {
     const ready = this.#calls.wait(this.#fds, ms);
     if (ready === 0) return true;
+    // a signal came, and nothing was found out
+    if (ready < 0) return false;
     let some = false;
+    let failed = false;
     for (const [place, socket] of this.#sockets.entries()) {
       const found = foundAt(this.#fds, place);
       // an error of a socket is the runtime's to read
-      if (found === "other") return false;
+      if (found === "other") failed = true;
       if (found !== "readable") continue;
       // all but the last are taken from here, that one by the turn
       if (some && this.#latest !== undefined) takeSome(this.#latest);
       this.#latest = socket;
       some = true;
     }
-    return some && ready > 0;
+    return some && !failed;
   }
 }
 
-function takeSome(socket: Pollable): boolean {
+function takeSome(socket: Pollable): number {
   let taken = 0;
   while (taken < BATCH && socket.take()) taken += 1;
-  return taken > 0;
+  return taken;
 }

@@ -6,7 +6,11 @@ import { DatagramSocket, type Sent } from "../../src/transport/datagrams.ts";
 const SIZE = 64;
 
 /** A run whose datagrams are given back by the event loop alone, as where nothing goes past it. */
-async function run(intervalNs: number, drop: (number: number) => boolean) {
+async function run(
+  intervalNs: number,
+  drop: (number: number) => boolean,
+  { waitMs = 100, awayMs = 1 }: { waitMs?: number; awayMs?: number } = {},
+) {
   let at = 0;
   const peer = { address: "192.0.2.1", port: 7 };
   const socket = {
@@ -14,11 +18,11 @@ async function run(intervalNs: number, drop: (number: number) => boolean) {
     send(bytes: Uint8Array): Sent {
       if (drop(at++)) return "sent";
       const copy = Buffer.from(bytes);
-      setTimeout(() => datagrams.datagram(copy, peer.port, peer.address), 1);
+      setTimeout(() => datagrams.datagram(copy, peer.port, peer.address), awayMs);
       return "sent";
     },
   };
-  const options = { count: 60, intervalNs, waitMs: 100, signal: undefined };
+  const options = { count: 60, intervalNs, waitMs, signal: undefined };
   const datagrams: DatagramRun = new DatagramRun(socket, peer, new PlainWire(SIZE, "zero"), options);
   await datagrams.go();
   return datagrams;
@@ -33,6 +37,13 @@ for (const intervalNs of [0, 500_000, 3_000_000]) {
     expect(trips.rtt.min ?? 0).toBeGreaterThan(0.9e6);
   });
 }
+
+test("a wait that is longer than any timer is a long one, and not none", async () => {
+  const waits = { waitMs: 1000 * 3600 * 1000, awayMs: 30 };
+  const { trips, failure } = await run(100_000, () => false, waits);
+  expect(failure).toBeUndefined();
+  expect([trips.sent, trips.received]).toEqual([60, 60]);
+});
 
 test("an interval of 50 us is kept on average past the event loop, and the thread does not forget its timers", async () => {
   const echo: DatagramSocket = await DatagramSocket.bind("127.0.0.1", 0, {

@@ -1,8 +1,10 @@
 /** Runs that fail: which way is dead, and what ends them. */
 import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
+import { scriptedServer } from "../helpers/scripted.ts";
 import { serve } from "../helpers/serve.ts";
 import { Listener } from "../helpers/udp-session.ts";
 import { until } from "../helpers/until.ts";
@@ -153,3 +155,80 @@ test("datagrams of strangers, and forged ones, are counted and ignored", async (
     foreign: 20 + strange,
   });
 });
+
+const NONE = { answered: 0, corrupt: 0, limited: 0, duplicates: 0, reordered: 0, extent: 0 };
+const UNTRUE: Record<string, Partial<typeof NONE>> = {
+  "answered more than were sent": { answered: 1e15 },
+  "more came than were sent": { answered: 3, corrupt: 3, limited: 3 },
+  "more were overtaken than came": { answered: 4, reordered: 5 },
+};
+for (const [name, wrong] of Object.entries(UNTRUE)) {
+  test(`counts that can't be true are no counts: ${name}`, async () => {
+    using server = scriptedServer(
+      async (peer) => {
+        peer.send({ type: "udp", cookie: "ab".repeat(16), key: Buffer.alloc(32, 1).toString("base64") });
+        await peer.until("counts");
+        const more = { moved: 0, unsent: 0, drops: null, peer: null, other: null };
+        peer.send({ type: "counts", ...NONE, ...more, ...wrong });
+      },
+      ["udp"],
+    );
+    const args = ["--count", "5", "--interval", "1ms", "--max-loss-up", "50%"];
+    const { result } = await measured(args, { SOCK_JOIN: server.join });
+    const nothing = { lost: null, duplicates: null, reordered: null, corrupt: null };
+    expect(result).toMatchObject({
+      complete: false,
+      sent: 5,
+      received: 0,
+      loss_percent: null,
+      up: nothing,
+      verdict: { met: false },
+    });
+  });
+}
+
+/** Whether the event loops of a process are told of what comes to its UDP sockets (proc(5)). */
+function hearsDatagrams(pid: number): boolean {
+  const sockets = readFileSync(`/proc/${pid}/net/udp`, "latin1");
+  const entries = readdirSync(`/proc/${pid}/fd`).map((fd) => ({
+    fd,
+    link: readlinkSync(`/proc/${pid}/fd/${fd}`),
+  }));
+  const loops = entries
+    .filter(({ link }) => link.includes("eventpoll"))
+    .map(({ fd }) => readFileSync(`/proc/${pid}/fdinfo/${fd}`, "latin1"));
+  const own = entries.filter(({ link }) => {
+    const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
+    return inode !== undefined && sockets.includes(` ${inode} `);
+  });
+  // EPOLLIN is 1
+  return own.some(({ fd }) =>
+    loops.some((loop) => {
+      const events = new RegExp(`^tfd:\\s+${fd} events:\\s+([0-9a-f]+)`, "m").exec(loop)?.[1];
+      return events !== undefined && (Number.parseInt(events, 16) & 1) === 1;
+    }),
+  );
+}
+
+test.if(process.platform === "linux")(
+  "while the counts are awaited, too, no flood can keep the client's event loop from them",
+  async () => {
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    using server = scriptedServer(
+      async (peer) => {
+        peer.send({ type: "udp", cookie: "ab".repeat(16), key: Buffer.alloc(32, 1).toString("base64") });
+        await peer.until("counts");
+        asked.resolve();
+        await answered.promise;
+      },
+      ["udp"],
+    );
+    await using child = await start(["udp", "--count", "5", "--interval", "1ms", "--json"], {
+      env: { SOCK_JOIN: server.join },
+    });
+    await asked.promise;
+    await until(() => !hearsDatagrams(child.process.pid), "a socket that the event loop leaves alone", 2000);
+    answered.resolve();
+  },
+);

@@ -1,10 +1,11 @@
 /** Programs that stand still in a run, and a network that is slow: the figures say whose fault it was. */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
-import { Listener } from "../helpers/udp-session.ts";
+import { agree, Listener } from "../helpers/udp-session.ts";
 import { until } from "../helpers/until.ts";
 
 const STOP_MS = 500;
@@ -55,6 +56,36 @@ test("the server stopped for 500 ms: both show it", async () => {
   expect(rtt.p99).toBeGreaterThan(300_000);
   expect(fromSchedule.p99).toBeGreaterThan(300_000);
 }, 15_000);
+
+test.if(process.platform === "linux")(
+  "a server too busy to have looked at the last probes counts them all the same: they are not lost",
+  async () => {
+    await using server = await serve();
+    const { pid } = server.process;
+    const state = () => readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.[0];
+    const answered: unknown[] = [];
+    for (let round = 0; round < 10; round++) {
+      await using run = await agree(server.join);
+      server.process.kill("SIGSTOP");
+      await until(() => state() === "T", "a server that stands still");
+      for (let number = 0; number < 50; number++) run.send(run.probe(number));
+      const counts = run.control.counts(true);
+      // all that it was sent is there when it goes on
+      await until(() => waitingFor(server.port), "the request in its buffer");
+      server.process.kill("SIGCONT");
+      answered.push((await counts)?.answered);
+    }
+    expect(answered).toEqual(answered.map(() => 50));
+  },
+  20_000,
+);
+
+/** Whether the system has bytes of TCP that the owner of this local port has not read. */
+function waitingFor(port: number): boolean {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "latin1").split("\n");
+  return rows.some((row) => new RegExp(`^\\s*\\d+: ${local} \\S+ 01 \\w+:(?!00000000)`).test(row));
+}
 
 test("30 ms, 5 ms of jitter, 1 % loss: reported within what chance allows", async () => {
   await using server = await serve();

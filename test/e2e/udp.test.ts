@@ -290,6 +290,30 @@ describe("measuring", () => {
     expect(xml).toMatch(/name="max-p50"><failure message="[\d.]+ us, stated is at most 1 us"\/>/);
   });
 
+  test("--junit says why there was no run, and leaves no older verdict", async () => {
+    await using server = await serve();
+    const path = `${server.home}/junit.xml`;
+    await Bun.write(path, "<testsuite/>");
+    await server.stop();
+    const ran = await sock(["udp", "--count", "10", "--junit", path], { env: { SOCK_JOIN: server.join } });
+    expect(ran.status).toBe(6);
+    expect(await Bun.file(path).text()).toMatch(
+      /tests="1" failures="0" errors="1">\n.*name="run"><error message="refused: /,
+    );
+  });
+
+  test("--samples that the system does not take whole: an error, and not a part of them in silence", async () => {
+    await using server = await serve();
+    const path = `${server.home}/samples`;
+    // a block of 512 bytes or of 1 KiB
+    await using child = await start(["udp", "--count", "50", "--interval", "1ms", "--samples", path], {
+      env: { SOCK_JOIN: server.join },
+      before: ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"],
+    });
+    expect(await child.ended()).toBe(1);
+    expect(child.stderr()).toContain("EFBIG");
+  });
+
   test("--warmup counts for nothing; --rate is an interval", async () => {
     await using server = await serve();
     await using relay = await Relay.withDatagrams(server.port);

@@ -1,5 +1,6 @@
 /** Sources that no test can send from, handed to the server's runs as if they had come. */
 import { expect, setSystemTime, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { SockWire } from "../../src/client/udp-wire.ts";
 import { SockError } from "../../src/errors.ts";
 import { MAX_UDP_RUNS_PER_ADDRESS } from "../../src/protocol/constants.ts";
@@ -89,3 +90,38 @@ test("runs of one address are limited, and make room when they end", async () =>
   expect(await runs.begin(slow, client, () => true).catch(() => "busy")).toBe("busy");
   runs.close();
 });
+
+/** What the system threw away at that port, of whatever reason. */
+function thrownAway(port: number): number {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const line = readFileSync("/proc/net/udp", "latin1")
+    .split("\n")
+    .find((one) => one.includes(` ${local} `));
+  return Number(line?.trim().split(/\s+/).at(-1));
+}
+
+test.if(process.platform === "linux")(
+  "while a socket has no run, the system throws away what comes: no flood keeps the event loop from all else",
+  async () => {
+    const runs = new UdpRuns();
+    using noise = await Listener.open();
+    const first = await begin(runs);
+    const { port } = first;
+    const shout = (text: string): void => {
+      for (let sent = 0; sent < 100; sent++) noise.socket.send(Buffer.from(text), port, "127.0.0.1");
+    };
+    first.begun.end();
+    shout("to no run");
+    await until(() => thrownAway(port) === 100);
+    const client = { address: "127.0.0.1", localAddress: "127.0.0.1", localPort: port };
+    const next = await runs.begin(ASKED, client, () => true);
+    shout("beside a run");
+    noise.socket.send(Buffer.from(new SockWire(next, 64).probe(0)), port, "127.0.0.1");
+    await until(() => noise.received.length === 1);
+    expect(next.run.counts()).toMatchObject({ answered: 1, drops: 0 });
+    next.end();
+    shout("to no run");
+    await until(() => thrownAway(port) === 200);
+    runs.close();
+  },
+);

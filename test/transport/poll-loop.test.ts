@@ -112,6 +112,26 @@ test.if(linux)("timers, connections and other sockets get their turn under a flo
   server.stop(true);
 });
 
+test.if(linux)("one socket that is never empty does not keep the others from their turn", async () => {
+  for (const atOnce of [1, 200]) {
+    const hot: DatagramSocket = await DatagramSocket.bind("127.0.0.1", 0, {
+      datagram: (bytes) => void hot.send(bytes, hot.port, "127.0.0.1"),
+    });
+    open.push(hot);
+    const [before, after] = [await bound(), await bound()];
+    const loop = polled(before.socket, hot, after.socket);
+    for (let sent = 0; sent < atOnce; sent++) hot.send(Buffer.from("again"), hot.port, "127.0.0.1");
+    const from = await bound();
+    for (const round of [1, 2, 3]) {
+      for (const { socket } of [before, after])
+        from.socket.send(Buffer.from("hello"), socket.port, "127.0.0.1");
+      await until(() => before.got.length === round && after.got.length === round);
+    }
+    hot.close();
+    await loop.over();
+  }
+});
+
 test.if(linux)("after its end the event loop takes the datagrams again", async () => {
   const there = await bound("127.0.0.1", true);
   const here = await bound();
