@@ -20,8 +20,8 @@ import { UdpSockets } from "./udp-sockets.ts";
 /** Services that answer whatever comes: a source like that is forged to make two of them talk for ever. */
 const ECHOING_PORTS: ReadonlySet<number> = new Set([0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 161, 389, 1900]);
 
-/** While probes come at least so often, they are waited for past the event loop, ms. */
-const BUSY_MS = 1000;
+/** While probes come at least so often, the code for them is kept warm, ms. */
+const WARM_MS = 1000;
 /** A probe that comes sooner than this after the last is waited for awake, ms. */
 const SPIN_MS = 0.05;
 
@@ -113,7 +113,6 @@ export class UdpRuns {
       this.#use(client.address, -1, -run.rate);
     };
     // past the event loop from the first one on: a flood could keep it from that
-    this.#probedAt = performance.now();
     if (this.#polling === "no") this.#poll();
     return { run, cookie, key, catchUp: () => socket.catchUp(), end };
   }
@@ -151,30 +150,27 @@ export class UdpRuns {
     if (run === undefined) return;
     run.probe(bytes, port, address);
     this.#probedAt = performance.now();
-    if (this.#polling === "no") this.#poll();
-  }
-
-  get #isIdle(): boolean {
-    return this.#runs.size === 0 || performance.now() - this.#probedAt > BUSY_MS;
   }
 
   #poll(): void {
     const sockets = this.#sockets.size;
     const due = (): number | undefined => {
       // a socket that was opened since then belongs to the next round
-      return this.#isIdle || this.#sockets.size !== sockets ? undefined : Number.POSITIVE_INFINITY;
+      return this.#runs.size === 0 || this.#sockets.size !== sockets ? undefined : Number.POSITIVE_INFINITY;
     };
     const polling = this.#sockets.poll({
       due,
       awaits: () => true,
       spinMs: SPIN_MS,
-      idle: () => this.#rehearsal?.once(),
+      idle: () => {
+        if (performance.now() - this.#probedAt < WARM_MS) this.#rehearsal?.once();
+      },
     });
     this.#polling = polling === undefined ? "impossible" : "yes";
     void polling?.finally(() => {
       this.#polling = "no";
       // a socket that has come meanwhile is taken in, before the event loop gets to it
-      if (!this.#isIdle) this.#poll();
+      if (this.#runs.size > 0) this.#poll();
     });
   }
 }

@@ -6,6 +6,8 @@ import {
   datagramCalls,
   type DatagramSent,
   type Endpoint,
+  type Watch,
+  watchOf,
 } from "../os/datagrams.ts";
 import { dropIncoming, enlargeReceiveBuffer } from "../os/native.ts";
 import { unwrapAddress } from "./connection.ts";
@@ -50,6 +52,7 @@ export class DatagramSocket implements Outlet {
   #closed = false;
   #isDeaf = false;
   #local: string | undefined;
+  #watch: Watch | undefined;
 
   private constructor(socket: Bun.udp.Socket<"buffer">, sink: DatagramSink) {
     this.#socket = socket;
@@ -83,6 +86,13 @@ export class DatagramSocket implements Outlet {
 
   get port(): number {
     return this.#socket.port;
+  }
+
+  /** How the event loop watches it; undefined where nothing can go past that, and after the end. */
+  get watch(): Watch | undefined {
+    if (this.fd === undefined) return undefined;
+    // it stays as it is, and to find it among many connections takes a while
+    return (this.#watch ??= watchOf(this.fd));
   }
 
   /** Undefined where nothing can go past the runtime, and after the end. */

@@ -3,7 +3,7 @@
  * descriptor, or for the time that the next one is due. A round trip costs two or three turns of the loop less, and the thread
  * sleeps to the microsecond. Whatever else happens in the process, the loop gets its turn at once.
  */
-import { type DatagramCalls, datagramCalls, foundAt, pollFds, type Watch, watchOf } from "../os/datagrams.ts";
+import { type DatagramCalls, datagramCalls, foundAt, pollFds, type Watch } from "../os/datagrams.ts";
 
 /** Timers of the event loop are late by this at most, ms. */
 const TURN_MS = 2;
@@ -14,7 +14,7 @@ const BATCH = 32;
 
 /** What the loop needs of a socket. */
 export interface Pollable {
-  readonly fd: number | undefined;
+  readonly watch: Watch | undefined;
   take(): boolean;
 }
 
@@ -59,7 +59,7 @@ export class PollLoop {
   /** Undefined where the platform, or a missing /proc, does not allow it. The sockets stay open while it runs. */
   static of(sockets: readonly Pollable[], options: PollOptions): PollLoop | undefined {
     const calls = datagramCalls();
-    const watches = sockets.flatMap(({ fd }) => (fd === undefined ? [] : (watchOf(fd) ?? [])));
+    const watches = sockets.flatMap(({ watch }) => watch ?? []);
     if (calls === undefined || watches.length === 0 || watches.length < sockets.length) return undefined;
     return new PollLoop(calls, sockets, watches, options);
   }
@@ -90,7 +90,7 @@ export class PollLoop {
   #tell(told: boolean): void {
     for (const [place, watch] of this.#watches.entries()) {
       // the number of one that was closed may be another's by now
-      if (this.#sockets[place]?.fd === watch.fd) this.#calls.tell(watch, told);
+      if (this.#sockets[place]?.watch === watch) this.#calls.tell(watch, told);
     }
   }
 

@@ -158,6 +158,31 @@ test("a flood on one run does not starve another", async () => {
   await flood;
 });
 
+test("a flood at a socket whose run has been silent for a while keeps nobody from an answer", async () => {
+  await using run = await agree(server.join);
+  await settled(run, 0);
+  // longer than anything that is only kept up for a moment
+  await Bun.sleep(1200);
+  const program = `
+    const socket = await Bun.udpSocket({ socket: { data() {}, error() {} } });
+    for (;;) { for (let sent = 0; sent < 500; sent++) socket.send(Buffer.alloc(64), ${server.port}, "127.0.0.1"); await Bun.sleep(0); }`;
+  const flooders = [1, 2, 3].map(() =>
+    Bun.spawn([process.execPath, "-e", program], { stdio: ["ignore", "ignore", "ignore"] }),
+  );
+  try {
+    await Bun.sleep(500);
+    const started = performance.now();
+    const ran = await sock(["ls", "--json"], { env: { SOCK_JOIN: server.join } });
+    expect(ran.status).toBe(0);
+    expect(performance.now() - started).toBeLessThan(3000);
+  } finally {
+    for (const flooder of flooders) {
+      flooder.kill();
+      await flooder.exited;
+    }
+  }
+}, 30_000);
+
 test("numbers that jump, end and wrap: the counters are right", async () => {
   await using run = await agree(server.join, { count: 100_000_000, interval: 5000 });
   const numbers = [0, 5, 3, 99_999_999, 4, 99_999_998, 99_999_998];
