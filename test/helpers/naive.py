@@ -232,6 +232,11 @@ def post(conn, name):
     with open(os.path.join(options.dir, os.path.basename(name)), "rb") as file:
         data = file.read()
     head = ("post|%s|%d" % (name, len(data))).encode("utf-8")
+    if options.cut:
+        # SIZE ends with the first segment: on a busy machine the first read could have any part of the head
+        send(conn, head[:1])
+        head = head[1:]
+        time.sleep(0.2)
     if options.glue:
         sendall(conn, head + data)
     else:
