@@ -18,7 +18,7 @@ const MiB = 1024 * KiB;
 
 describe("who ends its own half still gets every byte", () => {
   const BODY = 256 * KiB;
-  // less than makes this process pause its socket: the runtime closes a paused one that has ended its half, with what waits in it
+  // with 16 MiB this client's connection sometimes ends before it has read all; why is not known, so that is not covered here
   const FRAMES = 12;
 
   for (const bye of [true, false]) {
