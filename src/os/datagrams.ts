@@ -207,13 +207,6 @@ export class DatagramCalls {
   }
 }
 
-/** The bytes of the address alone. */
-export function addressIn(raw: Uint8Array): Uint8Array {
-  return raw.length === SOCKADDR_IN_BYTES
-    ? raw.subarray(IPV4_AT, IPV4_AT + 4)
-    : raw.subarray(IPV6_AT, IPV6_AT + 16);
-}
-
 /** What `wait` takes: each descriptor, to be read from. */
 export function pollFds(descriptors: readonly number[]): Int32Array {
   return Int32Array.from(descriptors.flatMap((fd) => [fd, POLLIN]));

@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import { SockError } from "../errors.ts";
 import {
-  addressIn,
   type DatagramCalls,
   datagramCalls,
   type DatagramSent,
@@ -9,7 +7,7 @@ import {
   type Watch,
   watchOf,
 } from "../os/datagrams.ts";
-import { dropIncoming, enlargeReceiveBuffer } from "../os/native.ts";
+import { droppedIncoming, dropIncoming, enlargeReceiveBuffer } from "../os/native.ts";
 import { unwrapAddress } from "./connection.ts";
 import { PollLoop, type PollOptions } from "./poll-loop.ts";
 
@@ -51,7 +49,7 @@ export class DatagramSocket implements Outlet {
   #peer: Endpoint | undefined;
   #closed = false;
   #isDeaf = false;
-  #local: string | undefined;
+  #drops = 0;
   #watch: Watch | undefined;
 
   private constructor(socket: Bun.udp.Socket<"buffer">, sink: DatagramSink) {
@@ -163,8 +161,8 @@ export class DatagramSocket implements Outlet {
   }
 
   drops(): number | null {
-    this.#local ??= localCell(this.#socket.port, this.#socket.hostname);
-    return this.#local === undefined ? null : dropsAt(this.#local, this.#ipv6);
+    const drops = this.fd === undefined ? undefined : droppedIncoming(this.fd);
+    return drops === undefined ? null : (this.#drops += (drops - this.#drops) >>> 0);
   }
 
   close(): void {
@@ -175,34 +173,6 @@ export class DatagramSocket implements Outlet {
 
 function errno(thrown: unknown): string {
   return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
-}
-
-/** Port and address as /proc/net/udp has them; undefined where they can't be told. */
-function localCell(port: number, address: string): string | undefined {
-  const bound = datagramCalls()?.endpoint(address.replace(/%.*/, ""), port, address.includes(":"));
-  return bound && `${hexAddress(bound)}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-}
-
-/** The last column of /proc/net/udp (proc(5)), of the sockets bound to this port and address. */
-function dropsAt(local: string, ipv6: boolean): number | null {
-  try {
-    const table = readFileSync(ipv6 ? "/proc/net/udp6" : "/proc/net/udp", "latin1");
-    let drops: number | null = null;
-    for (const line of table.split("\n")) {
-      const cells = line.trim().split(/\s+/);
-      if (cells[1] === local) drops = (drops ?? 0) + Number(cells.at(-1));
-    }
-    return drops;
-  } catch {
-    return null;
-  }
-}
-
-/** As the kernel writes it: words of 4 bytes in this machine's byte order, which is little-endian wherever Bun runs. */
-function hexAddress({ raw }: Endpoint): string {
-  const bytes = addressIn(raw);
-  const words = Array.from({ length: bytes.length / 4 }, (_, at) => bytes.slice(4 * at, 4 * at + 4));
-  return words.map((word) => word.reverse().toHex().toUpperCase()).join("");
 }
 
 function bindFailure(thrown: unknown, address: string, port: number): SockError {

@@ -25,3 +25,33 @@ test.if(process.platform === "linux")(
     from.close();
   },
 );
+
+test.if(process.platform === "linux")(
+  "what a socket has dropped stays what it was while other sockets come and go",
+  async () => {
+    const socket = await DatagramSocket.bind("127.0.0.1", 0, nobody);
+    const from = await DatagramSocket.bind("127.0.0.1", 0, nobody);
+    socket.deafen(true);
+    for (let sent = 0; sent < 10; sent++) from.send(Buffer.from("hello"), socket.port, "127.0.0.1");
+    await until(() => socket.drops() === 10);
+    const program = `for (;;) for (const one of await Promise.all(Array.from({ length: 100 }, () => Bun.udpSocket({ hostname: "127.0.0.1" })))) one.close();`;
+    const others = [1, 2].map(() =>
+      Bun.spawn([process.execPath, "-e", program], { stdio: ["ignore", "ignore", "ignore"] }),
+    );
+    try {
+      const told = new Map<number | null, number>();
+      for (let asked = 0; asked < 5000; asked++) {
+        const drops = socket.drops();
+        told.set(drops, (told.get(drops) ?? 0) + 1);
+      }
+      expect([...told]).toEqual([[10, 5000]]);
+    } finally {
+      for (const other of others) {
+        other.kill();
+        await other.exited;
+      }
+      socket.close();
+      from.close();
+    }
+  },
+);
