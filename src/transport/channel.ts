@@ -49,6 +49,8 @@ export class Channel {
   #laterHead = 0;
   #next: { resolve: (frame: ReceivedFrame) => void; reject: (error: SockError) => void } | undefined;
   #failure: SockError | undefined;
+  /** The peer has ended its half. */
+  #hasAll = false;
   #pings: ReturnType<typeof setInterval> | undefined;
   readonly #pingIntervalMs: number;
   #heard = true;
@@ -60,6 +62,8 @@ export class Channel {
   #batchedHeaders = 0;
   #flushing: ReturnType<typeof setImmediate> | undefined;
   #missed = 0;
+  /** What the kernel had taken of us at the last tick, bytes. */
+  #taken = 0;
   /** Pings that somebody waits for the answers of, by their number. */
   readonly #asked = new Map<number, () => void>();
   #lastAsked = 0;
@@ -72,7 +76,8 @@ export class Channel {
     this.#decoder = new FrameDecoder({ isStream });
     connection.listen({
       bytes: (chunk) => this.#bytes(chunk),
-      closed: (error) => this.fail(error ?? new SockError("lost", "the other side closed the connection")),
+      ended: () => this.#peerEnded(),
+      closed: (error) => this.fail(error ?? closedByPeer()),
     });
   }
 
@@ -171,6 +176,7 @@ export class Channel {
       if (this.#held < RESUME_BYTES) this.#goOn();
       return frame;
     }
+    if (this.#hasAll) this.#over();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#next !== undefined)
       return Promise.reject(new SockError("internal", "two readers on one channel"));
@@ -202,6 +208,20 @@ export class Channel {
     this.#next?.reject(error);
     this.#next = undefined;
     for (const listener of this.#onFailure.splice(0)) listener(error);
+  }
+
+  /** What it asked for before is still answered; that is over when somebody asks for its next frame. */
+  #peerEnded(): void {
+    this.#hasAll = true;
+    if (this.#next !== undefined) this.#over();
+    // one that is gone altogether, and not only done with its half, answers with a reset
+    else this.send({ type: "ping", n: 0 });
+  }
+
+  #over(): void {
+    if (this.#failure !== undefined) return;
+    this.end();
+    this.fail(closedByPeer());
   }
 
   #flushBatch(): void {
@@ -323,9 +343,12 @@ export class Channel {
     if (this.#held > PAUSE_BYTES) this.connection.pause();
   }
 
-  /** While we do not read, silence says nothing about the peer. */
+  /** While we do not read, silence says nothing about the peer; of one that has said all, only what it takes does. */
   #tick(): void {
-    this.#missed = this.#heard || this.connection.paused ? 0 : this.#missed + 1;
+    const taken = this.connection.bytesOut - this.connection.queued;
+    const isAlive = this.#heard || this.connection.paused || (this.#hasAll && taken > this.#taken);
+    this.#taken = taken;
+    this.#missed = isAlive ? 0 : this.#missed + 1;
     if (this.#missed >= PINGS_MISSED) {
       this.fail(
         new SockError("lost", `nothing was heard for ${(this.#pingIntervalMs * PINGS_MISSED) / 1000} s`),
@@ -336,4 +359,8 @@ export class Channel {
     this.#heard = false;
     this.send({ type: "ping", n: 0 });
   }
+}
+
+function closedByPeer(): SockError {
+  return new SockError("lost", "the other side closed the connection");
 }

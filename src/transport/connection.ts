@@ -8,6 +8,8 @@ const END_STALL_MS = 10_000;
 
 export interface ConnectionSink {
   bytes(chunk: Uint8Array): void;
+  /** The peer sends no more; it still takes what is written, until `end`. Only on the listening side. */
+  ended(): void;
   /** Once; `error` is undefined when the peer ended the stream in order. */
   closed(error: SockError | undefined): void;
 }
@@ -136,6 +138,13 @@ export class Connection {
     this.bytesIn += chunk.length;
     if (this.#sink === undefined) this.#early.push(chunk);
     else this.#sink.bytes(chunk);
+  }
+
+  onEnd(): void {
+    if (this.#closed || this.#ending) return;
+    // without a sink there is nobody who would answer
+    if (this.#sink === undefined) this.end();
+    else this.#sink.ended();
   }
 
   onDrain(): void {

@@ -53,6 +53,8 @@ export function listen<Grant>(options: ListenOptions<Grant>): Listener {
   const { address, gate } = options;
   const shared = {
     tls: serverTls(options.identity),
+    // otherwise Bun closes when the peer ends its half, and what is queued for it is lost
+    allowHalfOpen: true,
     data: { candidate: undefined, connection: undefined, proved: false },
     socket: {
       data(socket: Socket<State>, chunk: Uint8Array) {
@@ -94,6 +96,11 @@ export function listen<Grant>(options: ListenOptions<Grant>): Listener {
       },
       drain(socket: Socket<State>) {
         socket.data.connection?.onDrain();
+      },
+      end(socket: Socket<State>) {
+        const { connection } = socket.data;
+        if (connection === undefined) socket.terminate();
+        else connection.onEnd();
       },
       error(socket: Socket<State>, error: Error) {
         socket.data.connection?.onClose(error);

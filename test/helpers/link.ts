@@ -100,6 +100,7 @@ export function collect(connection: Connection) {
       seen.bytes += chunk.length;
       if (seen.text.length < 64) seen.text += Buffer.from(chunk.subarray(0, 64)).toString("latin1");
     },
+    ended: () => connection.end(),
     closed: (error) => {
       seen.closed = true;
       seen.error = error;

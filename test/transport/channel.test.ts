@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
 import { SockError } from "../../src/errors.ts";
+import type { Address } from "../../src/protocol/address.ts";
 import { encodeFrame } from "../../src/protocol/frame.ts";
 import { Channel } from "../../src/transport/channel.ts";
 import { rejectionOf } from "../helpers/codes.ts";
+import { Relay } from "../helpers/relay.ts";
 import { collect, link, type TestServer, testServer } from "../helpers/link.ts";
 import { until } from "../helpers/until.ts";
 
@@ -14,8 +16,8 @@ const MOST_QUEUED = 2 * MiB + 64 * KiB;
 /** The first frame of a direction is small and has no body. */
 const HELLO = encodeFrame({ type: "hello" });
 
-async function channels(server: TestServer, pingIntervalMs?: number) {
-  const { client, session } = await link(server);
+async function channels(server: TestServer, pingIntervalMs?: number, at?: Address) {
+  const { client, session } = await link(server, at);
   const pair = { client: new Channel(client, pingIntervalMs), session: new Channel(session, pingIntervalMs) };
   pair.client.open();
   pair.session.open();
@@ -76,7 +78,7 @@ describe("channel", () => {
     client.send({ type: "a" });
     client.send({ type: "b" });
     client.end();
-    await until(() => session.failure);
+    await until(() => session.connection.bytesIn === client.connection.bytesOut);
     expect((await session.next()).header.type).toBe("a");
     expect((await session.next()).header.type).toBe("b");
     expect(await rejectionOf(Promise.resolve(session.next()))).toBe("lost");
@@ -117,6 +119,79 @@ describe("channel", () => {
     const began = performance.now();
     await until(() => session.connection.closed, "its end", 4_000);
     expect(performance.now() - began).toBeLessThan(3_000);
+  });
+});
+
+describe("a peer that ends its half", () => {
+  const ANSWER = 8 * MiB;
+
+  test("gets the answers to all that it asked before", async () => {
+    using server = testServer();
+    const { client, session } = await channels(server);
+    client.connection.pause();
+    for (let n = 0; n < 3; n++) client.send({ type: "x", n });
+    client.connection.end();
+    // it reads as it ends
+    const body = randomBytes(ANSWER / 8);
+    const answer = async (): Promise<never> => {
+      for (;;) {
+        const { header } = await session.next();
+        for (let part = 0; part < 8; part++) {
+          session.send({ type: "y", n: header["n"] ?? "none" }, body);
+          await session.ready();
+        }
+      }
+    };
+    const answering = rejectionOf(answer());
+    for (let n = 0; n < 24; n++) {
+      const frame = await client.next();
+      expect(frame.header).toMatchObject({ type: "y", n: Math.floor(n / 8) });
+      expect(Buffer.compare(frame.body ?? Buffer.of(), body)).toBe(0);
+    }
+    expect(await answering).toBe("lost");
+    expect(await rejectionOf(Promise.resolve(client.next()))).toBe("lost");
+    await until(() => session.connection.closed);
+  });
+
+  test("and is told so when nobody listens to it any more, or it is gone altogether", async () => {
+    using server = testServer();
+    {
+      const { client, session } = await channels(server);
+      client.connection.end();
+      expect(await rejectionOf(Promise.resolve(session.next()))).toBe("lost");
+      await until(() => session.connection.closed && client.connection.closed);
+    }
+    const { client, session } = await channels(server);
+    client.send({ type: "x" });
+    expect((await session.next()).header.type).toBe("x");
+    // while an answer is made that says nothing for long
+    client.connection.terminate();
+    await until(() => session.failure !== undefined);
+    expect(session.connection.closed).toBe(true);
+  });
+
+  test("is cut off when it takes nothing of its answer", async () => {
+    const INTERVAL = 20;
+    using server = testServer();
+    await using relay = await Relay.start(server.port);
+    const { client, session } = await channels(server, INTERVAL, {
+      kind: "tcp",
+      host: "127.0.0.1",
+      port: relay.port,
+    });
+    client.send({ type: "x" });
+    expect((await session.next()).header.type).toBe("x");
+    relay.faults.down.stalled = true;
+    client.connection.end();
+    const body = randomBytes(MiB);
+    const send = async (): Promise<never> => {
+      for (;;) {
+        session.send({ type: "y" }, body);
+        await session.ready();
+      }
+    };
+    expect(await rejectionOf(send())).toBe("lost");
+    expect(session.connection.closed).toBe(true);
   });
 });
 
