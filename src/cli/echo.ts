@@ -1,11 +1,9 @@
-import { fstatSync } from "node:fs";
 import { echo } from "../client/echo.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { measureEcho } from "../client/measure.ts";
 import { Session } from "../client/session.ts";
 import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
-import { SockError } from "../errors.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { MEASURE_ARGS, MEASURING, measureAndTell } from "./echo-measure.ts";
 import { lines } from "./lines.ts";
@@ -13,6 +11,7 @@ import { isTerminal } from "./output.ts";
 import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
+import { sendsText } from "./text-or-measure.ts";
 import { RTT_LIMIT_NAMES } from "./thresholds.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
@@ -61,42 +60,21 @@ export default defineVerb({
   async run(context, given) {
     const url = plainPeer(given.host, given);
     const measured = MEASURING.find((flag) => given[flag] !== undefined);
-    const sends = given.text.length > 0 || given.interactive;
-    if (sends && measured !== undefined) {
-      throw new SockError(
-        "usage",
-        `--${measured} measures, and text is not measured`,
-        "leave out one of the two",
-      );
-    }
-    if (given.interactive && given.text.length > 0) {
-      throw new SockError("usage", "-i asks for lines, and there is text", "leave out one of the two");
-    }
+    const sends = sendsText(given, measured);
     if (url !== undefined) {
       const { measurePlainEcho, plainEcho } = await import("./plain-echo.ts");
       if (measured !== undefined) return measurePlainEcho(context, url, given, measured);
-      return plainEcho(context, url, given, given.interactive || pipedIn());
+      return plainEcho(context, url, given, sends);
     }
     const target = resolveHost(given.host, context.env);
     textChoice(context, given, target, { terminal: true }); // a wrong name is said before a server is asked
     if (given.text.length > 0) return echoText(context, target, given, given.text.join(" "));
-    // a job's stdin may be a pipe that nobody meant: a flag that measures says what is wanted
-    if (sends || (measured === undefined && pipedIn())) return echoLines(context, target, given);
+    if (sends) return echoLines(context, target, given);
     return measureAndTell(context, target.name, given, async (options) =>
       measureEcho(target, { ...sessionOptions(context), ...options }),
     );
   },
 });
-
-/** A file or a pipe is text to send; a terminal or /dev/null is not. */
-function pipedIn(): boolean {
-  try {
-    const stat = fstatSync(0);
-    return stat.isFIFO() || stat.isFile() || stat.isSocket();
-  } catch {
-    return false;
-  }
-}
 
 async function echoText(context: Context, target: Target, given: EchoArgs, text: string): Promise<void> {
   const session = await Session.open(target, sessionOptions(context));

@@ -30,14 +30,14 @@ export async function plainEcho(
   context: Context,
   { address, rest }: PlainUrl,
   given: PlainEchoGiven,
-  piped: boolean,
+  sends: boolean,
 ): Promise<number> {
   if (rest !== "") throw new SockError("usage", "nothing may follow the port of an echo");
   const dialect = given.dialect === undefined ? undefined : dialectFor("echo", given.dialect, "echo");
   const choice = textChoice(context, given, {}, { terminal: context.json.enabled || isTerminal(1) });
   const silent = dialect !== undefined && dialect.expected === undefined;
   if (silent && given.text.length > 0) throw new SockError("usage", `${dialect.name} is sent nothing`);
-  if (!silent && given.text.length === 0 && !piped) {
+  if (!silent && !sends) {
     throw new SockError("usage", "what is to be sent?", "sock echo ADDR TEXT, or lines on stdin, or -i");
   }
   const show = new Shown(context, choice, dialect);

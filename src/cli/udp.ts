@@ -1,4 +1,3 @@
-import { fstatSync } from "node:fs";
 import { resolveHost } from "../client/hosts.ts";
 import { resolvePeer } from "../client/plain-peer.ts";
 import { measurePlain, measureUdp, type UdpMeasured, type UdpOptions } from "../client/udp.ts";
@@ -25,6 +24,7 @@ import { echoLines, echoText } from "./udp-echo.ts";
 import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
 import { resultLines } from "./udp-words.ts";
 import { TEXT_ARGS } from "./text-options.ts";
+import { sendsText } from "./text-or-measure.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 /** Time between two live lines, ms. */
@@ -113,39 +113,17 @@ export default defineVerb({
   args,
   async run(context, given) {
     const measured = MEASURING.find((flag) => given[flag] !== undefined);
-    const sends = given.text.length > 0 || given.interactive;
-    if (sends && measured !== undefined) {
-      throw new SockError(
-        "usage",
-        `--${measured} measures, and text is not measured`,
-        "leave out one of the two",
-      );
-    }
-    if (given.interactive && given.text.length > 0) {
-      const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)$/.test(word));
-      const hint = time === undefined ? "leave out one of the two" : `--interval ${time}`;
-      throw new SockError("usage", "-i asks for lines, and there is text", hint);
-    }
+    const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)$/.test(word));
+    const echoes = sendsText(given, measured, time === undefined ? undefined : `--interval ${time}`);
     if (given.host !== undefined && /^(tcp:\/\/|unix:)/i.test(given.host)) {
       throw new SockError("usage", `${given.host} is not for UDP`, `sock echo ${given.host}`);
     }
-    const echoes = sends || (measured === undefined && pipedIn());
     if (!echoes) return measure(context, given);
     return given.text.length > 0
       ? echoText(context, given.host, given.text.join(" "), given, given.wait)
       : echoLines(context, given.host, given, given.wait);
   },
 });
-
-/** A file or a pipe is text to send; a terminal or /dev/null is not. */
-function pipedIn(): boolean {
-  try {
-    const stat = fstatSync(0);
-    return stat.isFIFO() || stat.isFile() || stat.isSocket();
-  } catch {
-    return false;
-  }
-}
 
 async function measure(context: Context, given: UdpArgs): Promise<number> {
   const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);

@@ -5,7 +5,7 @@ import { DatagramSocket } from "../transport/datagrams.ts";
 import type { Target } from "./hosts.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { UdpControl } from "./udp-control.ts";
-import { MAX_TIMER_MS } from "./udp-limits.ts";
+import { MAX_TIMER_MS } from "../os/timer.ts";
 import { SockWire } from "./udp-wire.ts";
 
 /** One text at a time, each waits for its own reply. */

@@ -13,5 +13,3 @@ export const MAX_RUN_COUNT = MAX_UDP_COUNT;
 export const MAX_SIZE = MAX_DATAGRAM_BYTES;
 /** Smallest datagrams: for a server of sock, and for any echo server. */
 export const LEAST_SIZE = { sock: DATAGRAM_HEADER_BYTES, plain: PLAIN_HEADER_BYTES } as const;
-/** The longest time that a timer takes, ms; a longer one fires at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -3,7 +3,7 @@ import { RoundTrips } from "../measure/round-trips.ts";
 import { MIN_UDP_WAIT_MS, UDP_LATE_MS, UDP_SILENCE_MS } from "../protocol/constants.ts";
 import type { Outlet } from "../transport/datagrams.ts";
 import { Pace } from "./pace.ts";
-import { MAX_TIMER_MS } from "./udp-limits.ts";
+import { MAX_TIMER_MS } from "../os/timer.ts";
 import { nowNs, type Wire } from "./udp-wire.ts";
 
 /** How often the run looks whether it should end, ms. */

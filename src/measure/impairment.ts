@@ -25,9 +25,6 @@ export type Carries = "datagrams" | "stream" | "session";
 
 export type Way = "up" | "down" | "both";
 
-/** Longest time of a timer, ms: a longer one would be over at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
-
 type Key = keyof Impairment;
 type Values = { -readonly [key in Key]?: Impairment[key] };
 

@@ -1,6 +1,6 @@
 import { SockError } from "../errors.ts";
 import type { ImpairedStream, Write } from "../measure/impaired-stream.ts";
-import { MAX_TIMER_MS } from "../measure/impairment.ts";
+import { MAX_TIMER_MS, Pause } from "../os/timer.ts";
 import { Fifo } from "./fifo.ts";
 import { PLAIN_UNSENT, WAITING_COST } from "./limits.ts";
 
@@ -21,7 +21,7 @@ export class Outbox {
   #waiting = 0;
   #work: Promise<void> | undefined;
   #failure: SockError | undefined;
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
   readonly #stallMs: number | undefined;
   #drained: () => void = () => undefined;
 
@@ -70,13 +70,13 @@ export class Outbox {
     this.#failure ??= error;
     this.#queue.clear();
     this.#waiting = 0;
-    this.#wake();
+    this.#pause.cut();
     this.#drained();
   }
 
   async #run(): Promise<void> {
     for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
-      await this.#until(next.at);
+      await this.#pause.until(next.at);
       if (this.#failure !== undefined) return;
       if (next.reset) {
         this.#sink.terminate();
@@ -135,18 +135,5 @@ export class Outbox {
       this.#stallMs === undefined ? undefined : setTimeout(dead, Math.min(this.#stallMs, MAX_TIMER_MS));
     await promise;
     clearTimeout(timer);
-  }
-
-  async #until(at: number): Promise<void> {
-    const pause = at - performance.now();
-    if (pause <= 0) return;
-    await new Promise<void>((resolve) => {
-      // a timer drops the fraction, and would be early
-      const timer = setTimeout(resolve, Math.min(Math.ceil(pause), MAX_TIMER_MS));
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

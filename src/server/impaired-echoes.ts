@@ -1,7 +1,7 @@
 /** `--impair` for the echo: each answer at its time, in their order. What else a session carries waits for nothing. */
 import { SockError } from "../errors.ts";
 import { ImpairedStream } from "../measure/impaired-stream.ts";
-import { MAX_TIMER_MS } from "../measure/impairment.ts";
+import { Pause } from "../os/timer.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { Channel } from "../transport/channel.ts";
 import type { ServerImpairment } from "./impaired-runs.ts";
@@ -39,7 +39,7 @@ export class DelayedEchoes {
   #queue: Waiting[] = [];
   #waiting = 0;
   #work: Promise<void> | undefined;
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
   #onRoom: () => void = () => undefined;
 
   constructor(channel: Channel, stream: ImpairedStream) {
@@ -48,7 +48,7 @@ export class DelayedEchoes {
     channel.onFailure(() => {
       this.#queue = [];
       this.#waiting = 0;
-      this.#wake();
+      this.#pause.cut();
       this.#onRoom();
     });
   }
@@ -73,7 +73,7 @@ export class DelayedEchoes {
 
   async #run(): Promise<void> {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      await this.#until(next.at);
+      await this.#pause.until(next.at);
       if (this.#queue[0] !== next) return;
       if (next.reset) {
         this.#channel.fail(new SockError("lost", "the connection was broken on purpose (--impair reset)"));
@@ -86,18 +86,6 @@ export class DelayedEchoes {
       if (this.#channel.congested) await this.#channel.ready().catch(() => undefined);
       this.#onRoom();
     }
-  }
-
-  async #until(at: number): Promise<void> {
-    const pause = at - performance.now();
-    if (pause <= 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(Math.ceil(pause), MAX_TIMER_MS));
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
 

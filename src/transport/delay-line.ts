@@ -1,7 +1,7 @@
 /** Datagrams that are lost, doubled, overtaken or late on purpose, each one at its time. */
 import type { Departure, ImpairedDatagrams } from "../measure/impaired-datagrams.ts";
 
-import { MAX_TIMER_MS } from "../measure/impairment.ts";
+import { MAX_TIMER_MS } from "../os/timer.ts";
 
 /** Datagrams that may wait for their time at once, and their bytes; what is more is lost, as in any queue. */
 const MOST_DELAYED = 100_000;

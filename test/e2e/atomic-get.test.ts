@@ -11,27 +11,15 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  utimesSync,
-  writeFileSync,
 } from "node:fs";
-import { resolve } from "node:path";
 import { pair, type Pair, pairWithLine, plant } from "../helpers/pair.ts";
 import type { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { treeOf } from "../helpers/tree.ts";
 import { until } from "../helpers/until.ts";
+import { plantVersion, seenMeanwhile } from "../helpers/versions.ts";
 
-const READER = resolve(import.meta.dir, "../helpers/version-reader.ts");
 const SWAPS = 30;
-
-/** A version there whose files are as long as any other's: only their times differ. */
-function version(ends: Pair, number: number): void {
-  const text = String(number).padStart(6, "0");
-  plant(ends.root("v"), { a: text, b: text, "sub/c": text, same: "same" });
-  for (const name of ["a", "b", "sub/c"])
-    utimesSync(ends.root("v", name), 1_700_000_000 + number, 1_700_000_000 + number);
-  utimesSync(ends.root("v", "same"), 1_600_000_000, 1_600_000_000);
-}
 
 /** What was left beside the folder. */
 const litter = (ends: Pair): string[] =>
@@ -52,20 +40,14 @@ async function halfWay(
 
 test(`${SWAPS} changes while a reader loops: the name is never missing, never two versions mixed`, async () => {
   await using ends = await pair();
-  version(ends, 0);
+  plantVersion(ends.root, 0);
   expect(await ends.run(...GET)).toMatchObject({ status: 0 });
-  const reader = Bun.spawn([process.execPath, READER, ends.here("www"), ends.base("stop")], {
-    stdout: "pipe",
-    env: { PATH: process.env["PATH"] ?? "" },
-  });
-  const said = reader.stdout.text();
-  for (let number = 1; number <= SWAPS; number++) {
-    version(ends, number);
+  const seen = await seenMeanwhile(ends.here("www"), ends.base("stop"), SWAPS, async (number) => {
+    plantVersion(ends.root, number);
     const ran = await ends.run(...GET, "-q");
     expect([number, ran.stderr, ran.status]).toEqual([number, "", 0]);
-  }
-  writeFileSync(ends.base("stop"), "");
-  const { rounds, missing, mixed } = Object(JSON.parse((await said).split("\n")[1] ?? "null"));
+  });
+  const { rounds, missing, mixed } = seen;
   expect({ missing, mixed }).toEqual({ missing: 0, mixed: 0 });
   expect(rounds).toBeGreaterThan(SWAPS);
   expect(treeOf(ends.here("www"))).toEqual(treeOf(ends.root("v")));
@@ -75,7 +57,7 @@ test(`${SWAPS} changes while a reader loops: the name is never missing, never tw
 describe("one change", () => {
   test("what is only here stays, with its inode; what is the same is not sent; nothing of it is seen before", async () => {
     await using ends = await pairWithLine();
-    version(ends, 1);
+    plantVersion(ends.root, 1);
     plant(ends.root("v"), { large: Buffer.alloc(20_000_000, "l") });
     plant(ends.here("www"), { own: "own", "only/there": "there", "only/link@": "there", a: "old" });
     linkSync(ends.here("www", "own"), ends.here("second-name"));
@@ -184,7 +166,7 @@ describe("one change", () => {
 describe("where to", () => {
   test("a new name, into a folder, contents, through a link: as without it", async () => {
     await using ends = await pair();
-    version(ends, 1);
+    plantVersion(ends.root, 1);
     const there = treeOf(ends.root("v"));
     mkdirSync(ends.here("into"));
     mkdirSync(ends.base("releases/1"), { recursive: true });
@@ -210,7 +192,7 @@ describe("where to", () => {
 
   test("what can't change as one is refused, and nothing was made", async () => {
     await using ends = await pair();
-    version(ends, 1);
+    plantVersion(ends.root, 1);
     plant(ends.root("w"), { z: "z" });
     plant(ends.here(), { file: "a file" });
     const before = treeOf(ends.here());
@@ -233,7 +215,7 @@ describe("where to", () => {
 
   test("--dry-run says what the run then does, and changes nothing", async () => {
     await using ends = await pair();
-    version(ends, 1);
+    plantVersion(ends.root, 1);
     const files = (text: string): unknown[] =>
       text
         .split("\n")
@@ -244,7 +226,7 @@ describe("where to", () => {
         })
         .sort();
     for (const number of [1, 2, 2]) {
-      version(ends, number);
+      plantVersion(ends.root, number);
       const before = treeOf(ends.here());
       const dry = await ends.run(...GET, "--dry-run", "--json");
       expect(treeOf(ends.here())).toEqual(before);

@@ -1,54 +1,27 @@
 /** `put --atomic`: a folder appears or changes as one. 1,000 changes: npm run faults atomic. */
 import { describe, expect, test } from "bun:test";
-import {
-  existsSync,
-  linkSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, linkSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { type Pair, pairWithLine, pair, plant } from "../helpers/pair.ts";
 import { resultOf } from "../helpers/run.ts";
 import { treeOf } from "../helpers/tree.ts";
 import { until } from "../helpers/until.ts";
+import { plantVersion, seenMeanwhile } from "../helpers/versions.ts";
 
-const READER = resolve(import.meta.dir, "../helpers/version-reader.ts");
 const SWAPS = 60;
-
-/** A version whose files are as long as any other's: only their times differ. */
-function version(ends: Pair, number: number): void {
-  const text = String(number).padStart(6, "0");
-  plant(ends.here("v"), { a: text, b: text, "sub/c": text, same: "same" });
-  // milliseconds are what is compared
-  for (const name of ["a", "b", "sub/c"])
-    utimesSync(ends.here("v", name), 1_700_000_000 + number, 1_700_000_000 + number);
-  utimesSync(ends.here("v", "same"), 1_600_000_000, 1_600_000_000);
-}
 
 const litter = (ends: Pair): string[] =>
   existsSync(ends.root(".sock-partial")) ? readdirSync(ends.root(".sock-partial")) : [];
 
 test(`${SWAPS} changes while a reader loops: the name is never missing, never two versions mixed`, async () => {
   await using ends = await pair();
-  version(ends, 0);
+  plantVersion(ends.here, 0);
   expect(await ends.run("put", "--atomic", "v", ":www")).toMatchObject({ status: 0 });
-  const reader = Bun.spawn([process.execPath, READER, ends.root("www"), ends.base("stop")], {
-    stdout: "pipe",
-    env: { PATH: process.env["PATH"] ?? "" },
-  });
-  const said = reader.stdout.text();
-  for (let number = 1; number <= SWAPS; number++) {
-    version(ends, number);
+  const seen = await seenMeanwhile(ends.root("www"), ends.base("stop"), SWAPS, async (number) => {
+    plantVersion(ends.here, number);
     const ran = await ends.run("put", "--atomic", "v", ":www", "-q");
     expect([number, ran.stderr, ran.status]).toEqual([number, "", 0]);
-  }
-  writeFileSync(ends.base("stop"), "");
-  const { rounds, missing, mixed, versions, gone } = Object(
-    JSON.parse((await said).split("\n")[1] ?? "null"),
-  );
+  });
+  const { rounds, missing, mixed, versions, gone } = seen;
   expect({ missing, mixed }).toEqual({ missing: 0, mixed: 0 });
   expect(rounds).toBeGreaterThan(SWAPS);
   // it saw the changes, and hardly ever a version that was on its way out
@@ -61,7 +34,7 @@ test(`${SWAPS} changes while a reader loops: the name is never missing, never tw
 describe("one change", () => {
   test("what is only there stays, with its inode; what is the same is not sent; nothing of it is seen before", async () => {
     await using ends = await pairWithLine();
-    version(ends, 1);
+    plantVersion(ends.here, 1);
     plant(ends.here("v"), { large: Buffer.alloc(20_000_000, "l") });
     plant(ends.root("www"), { own: "own", "only/there": "there", "only/link@": "there", a: "old" });
     linkSync(ends.root("www", "own"), ends.root("second-name"));

@@ -2,34 +2,12 @@
 import { expect, test } from "bun:test";
 import { asSockError } from "../../src/errors.ts";
 import { ftpGt } from "../../src/plain/ftp-gt.ts";
-import { Peer } from "../../src/plain/peer.ts";
 import { until } from "../helpers/until.ts";
-
-interface Talk {
-  readonly peer: Peer;
-  readonly written: () => string;
-}
-
-function talk(): Talk {
-  const pieces: Uint8Array[] = [];
-  const nothing = (): void => undefined;
-  const peer = new Peer(
-    {
-      write: (bytes) => pieces.push(bytes.slice()) && bytes.length,
-      shutdown: nothing,
-      terminate: nothing,
-      end: nothing,
-      pause: nothing,
-      resume: nothing,
-    },
-    "test",
-  );
-  return { peer, written: () => Buffer.concat(pieces).toString() };
-}
+import { writtenPeer } from "../helpers/written-peer.ts";
 
 /** The bytes of a file, or the code of what refuses the answer. */
 async function got(answers: readonly string[], body: string): Promise<string> {
-  const { peer, written } = talk();
+  const { peer, written } = writtenPeer();
   const getting = (async () => {
     const coming = await ftpGt.get?.(peer, new TextEncoder().encode("f"));
     const pieces: Uint8Array[] = [];

@@ -1,30 +1,18 @@
 /** What `post-pipe` can't say is not sent as something else. */
 import { expect, test } from "bun:test";
 import { asSockError } from "../../src/errors.ts";
-import { Peer } from "../../src/plain/peer.ts";
 import { postPipe } from "../../src/plain/post-pipe.ts";
+import { writtenPeer } from "../helpers/written-peer.ts";
 
 async function put(name: string): Promise<[written: string, failure: string | undefined]> {
-  const pieces: Uint8Array[] = [];
-  const nothing = (): void => undefined;
-  const peer = new Peer(
-    {
-      write: (bytes) => pieces.push(bytes.slice()) && bytes.length,
-      shutdown: nothing,
-      terminate: nothing,
-      end: nothing,
-      pause: nothing,
-      resume: nothing,
-    },
-    "test",
-  );
+  const { peer, written } = writtenPeer();
   const failure = await postPipe
     .put(peer, new TextEncoder().encode(name), 3, async () => peer.write(new TextEncoder().encode("abc")))
     .then(
       () => undefined,
       (thrown: unknown) => asSockError(thrown).code,
     );
-  return [Buffer.concat(pieces).toString(), failure];
+  return [written(), failure];
 }
 
 test("a name with the mark that ends names would be another name, and another size", async () => {

@@ -1,0 +1,41 @@
+/** `echo` and `udp` send text or measure, by what they are given. */
+import { fstatSync } from "node:fs";
+import { SockError } from "../errors.ts";
+
+export interface TextGiven {
+  readonly text: readonly string[];
+  readonly interactive: boolean;
+}
+
+/**
+ * Whether text is sent. `measured` is a flag that asks for a measurement: a job's stdin may be a pipe that nobody meant, so that
+ * flag is heard before the pipe is. Throws `usage` where both are asked for; `hint` is for -i with text.
+ */
+export function sendsText(
+  given: TextGiven,
+  measured: string | undefined,
+  hint = "leave out one of the two",
+): boolean {
+  const sends = given.text.length > 0 || given.interactive;
+  if (sends && measured !== undefined) {
+    throw new SockError(
+      "usage",
+      `--${measured} measures, and text is not measured`,
+      "leave out one of the two",
+    );
+  }
+  if (given.interactive && given.text.length > 0) {
+    throw new SockError("usage", "-i asks for lines, and there is text", hint);
+  }
+  return sends || (measured === undefined && pipedIn());
+}
+
+/** A file or a pipe is text to send; a terminal or /dev/null is not. */
+function pipedIn(): boolean {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFIFO() || stat.isFile() || stat.isSocket();
+  } catch {
+    return false;
+  }
+}
