@@ -85,10 +85,11 @@ describe("a run ends with what it belongs to", () => {
       ["SIGTERM", "draining"],
     ] as const) {
       await using server = await serve();
+      await using relay = await Relay.withDatagrams(server.port);
       await using child = await start(["udp", "--duration", "60s", "--json", "--max-loss", "100%"], {
-        env: { SOCK_JOIN: server.join },
+        env: { SOCK_JOIN: codeAt(server.join, relay.port) },
       });
-      await until(() => Bun.sleep(400).then(() => true));
+      await until(() => relay.datagrams.counts.down.passed > 10);
       await server.stop(signal);
       expect(await child.ended()).toBe(6);
       const result = resultOf(child.stdout());
@@ -105,8 +106,11 @@ describe("a run ends with what it belongs to", () => {
     ] as const) {
       await using server = await serve();
       const join = (await sock(["invite", "--direct", "--name", "ci"], { home: server.home })).stdout;
-      await using child = await start(["udp", "--duration", "60s", "--json"], { env: { SOCK_JOIN: join } });
-      await until(() => Bun.sleep(400).then(() => true));
+      await using relay = await Relay.withDatagrams(server.port);
+      await using child = await start(["udp", "--duration", "60s", "--json"], {
+        env: { SOCK_JOIN: codeAt(join, relay.port) },
+      });
+      await until(() => relay.datagrams.counts.down.passed > 10);
       await sock([...undo], { home: server.home });
       const begun = performance.now();
       expect(await child.ended()).toBe(status);

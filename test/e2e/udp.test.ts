@@ -335,10 +335,11 @@ describe("measuring", () => {
 
   test("Ctrl-C prints what there is", async () => {
     await using server = await serve();
+    await using relay = await Relay.withDatagrams(server.port);
     await using child = await start(["udp", "--duration", "60s", "--json"], {
-      env: { SOCK_JOIN: server.join },
+      env: { SOCK_JOIN: codeAt(server.join, relay.port) },
     });
-    await until(() => server.process.exitCode === null && Bun.sleep(300).then(() => true));
+    await until(() => relay.datagrams.counts.down.passed > 10);
     child.process.kill("SIGINT");
     expect(await child.ended()).toBe(130);
     const result = resultOf(child.stdout());
