@@ -179,12 +179,15 @@ export function valueHint(def: ArgDef): string {
 function unknownFlag(shown: string, { options, flags }: FlagNames): SockError {
   const long = [...flags.keys()].filter((name) => name.startsWith("--"));
   const meant = shown.startsWith("--") ? nearest(shown, long) : undefined;
-  const near = meant === undefined ? `${helpLine(options)} lists its flags` : `did you mean ${meant}?`;
+  const near =
+    meant === undefined
+      ? `${helpLine(options)} lists ${options.command === "" ? "the commands" : "its flags"}`
+      : `did you mean ${meant}?`;
   return new SockError("usage", `unknown flag ${shown}`, flagHabit(options.command, shown) ?? near);
 }
 
 function helpLine({ command, inside = false }: ReadOptions): string {
-  return `${inside ? "" : "sock "}help ${command}`;
+  return `${inside ? "" : "sock "}help${command === "" ? "" : ` ${command}`}`;
 }
 
 function assignPositionals(values: Values, defs: ArgDefs, given: string[], options: ReadOptions): void {

@@ -3,6 +3,7 @@ import { Chat, type Person } from "../client/chat.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { SockError } from "../errors.ts";
+import { thisUser } from "../os/user.ts";
 import { meantUrl } from "../plain/address.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { ChatScreen } from "./chat-screen.ts";
@@ -139,7 +140,7 @@ function shown({ name, key }: Person): string {
 /** Undefined in a container whose uid has no name; then the key's counts. */
 function ownName(): string | null {
   try {
-    return userInfo().username;
+    return thisUser()?.name ?? userInfo().username;
   } catch {
     return null;
   }

@@ -11,7 +11,7 @@ import { isTerminal } from "./output.ts";
 import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
-import { sendsText } from "./text-or-measure.ts";
+import { asText, sendsText } from "./text-or-measure.ts";
 import { RTT_LIMIT_NAMES } from "./thresholds.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
@@ -66,7 +66,12 @@ export default defineVerb({
       if (measured !== undefined) return measurePlainEcho(context, url, given, measured);
       return plainEcho(context, url, given, sends);
     }
-    const target = resolveHost(given.host, context.env);
+    const target = resolveHost(
+      given.host,
+      context.env,
+      undefined,
+      measured === undefined ? (host) => asText("echo", host, given) : undefined,
+    );
     textChoice(context, given, target, { terminal: true }); // a wrong name is said before a server is asked
     if (given.text.length > 0) return echoText(context, target, given, given.text.join(" "));
     if (sends) return echoLines(context, target, given);

@@ -65,7 +65,9 @@ export default defineVerb({
     const { sources, dest } = split(given.files);
     const remotes = sources.map((word) => {
       const { host, path } = remoteTarget(word);
-      return { host: resolveHost(host, context.env), path };
+      const meant =
+        path === "" && !word.includes(":") ? (name: string) => `sock get ${name}:${word}` : undefined;
+      return { host: resolveHost(host, context.env, undefined, meant), path };
     });
     await getFiles(context, given, { remotes, dest, connections: ownConnections(context) });
   },

@@ -27,12 +27,16 @@ const FILE_FLAGS: Readonly<Record<string, string>> = {
 
 const FORWARDS = "sock forwards no ports";
 const COUNT = "--count N";
+const RATE = "--rate N, datagrams a second, and --size BYTES of each";
+const PORT_IN_CODE = "the port is in the join code; sock hosts set HOST address=HOST:PORT corrects it";
 const WORDS = "a command follows --: sock shell HOST -- CMD ARG...";
 
 /** Of ping, irtt and iperf3. */
 const MEASURING_FLAGS: Readonly<Record<string, string>> = {
-  "-c": COUNT,
+  "-c": `${COUNT}; HOST stands alone`,
   "-n": COUNT,
+  "-p": PORT_IN_CODE,
+  "--port": PORT_IN_CODE,
   "-s": "--size BYTES",
   "-l": "--size BYTES",
   "--length": "--size BYTES",
@@ -48,7 +52,11 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "-d": "--duration 10s",
     "-t": "--duration 10s",
     "--time": "--duration 10s",
-    "-b": "--rate N, datagrams a second, and --size BYTES of each",
+    "-b": RATE,
+    "--bandwidth": RATE,
+    "--bitrate": RATE,
+    "--loss": "--max-loss N%",
+    "--trace": "--samples FILE has what became of each datagram",
     "-u": "it is UDP; sock echo measures over TCP",
     "-o": "--samples FILE, --report FILE or --junit FILE; --json for the figures",
     "-w": "--wait DUR",
@@ -73,7 +81,7 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   shell: {
     "-t": "sock shell HOST is a terminal",
     "-T": WORDS,
-    "-p": "the port is in the join code; sock hosts set HOST address=HOST:PORT corrects it",
+    "-p": PORT_IN_CODE,
     "-i": "the key came by sock join; sock hosts lists what is joined",
     "-L": FORWARDS,
     "-R": FORWARDS,
@@ -81,7 +89,7 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "-l": WORDS,
     "-a": WORDS,
   },
-  open: { "-b": "sock open HOST < FILE", "-f": "sock open HOST < FILE" },
+  open: { "-b": "sock open HOST < FILE", "-f": "sock open HOST < FILE", "-e": "-c LINE" },
   chat: { "-l": "--listen tcp://127.0.0.1:PORT", "--nick": "--name NAME" },
   plain: {
     "-l": "sock plain echo=tcp://127.0.0.1:PORT",
@@ -91,7 +99,14 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "-k": "it answers until Ctrl-C",
   },
   ls: { "-a": "all names are shown", "-A": "all names are shown", "-r": "-R" },
-  serve: { "-p": "--listen 0.0.0.0:PORT", "--port": "--listen 0.0.0.0:PORT", "--bind": "--listen" },
+  serve: {
+    "-p": "--listen 0.0.0.0:PORT",
+    "-l": "--listen 0.0.0.0:PORT",
+    "--port": "--listen 0.0.0.0:PORT",
+    "--bind": "--listen",
+    "--trace":
+      "sock plain has it, for peers that speak no sock; here --audit FILE has a line for each request",
+  },
 };
 
 const COPY = "sock put FILE HOST:[PATH], or sock get HOST:PATH [DEST]";

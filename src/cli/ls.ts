@@ -41,7 +41,9 @@ export default defineVerb({
   args,
   async run(context, given) {
     const target = given.path === undefined ? { host: undefined, path: "" } : remoteTarget(given.path);
-    const host = resolveHost(target.host, context.env);
+    const { path } = given;
+    const meant = path?.includes(":") === false ? (name: string) => `sock ls ${name}:${path}` : undefined;
+    const host = resolveHost(target.host, context.env, undefined, meant);
     await listPath(context, given, { host, path: target.path, connections: ownConnections(context) });
   },
 });

@@ -7,7 +7,7 @@ import { escapeForDisplay } from "../text/escape.ts";
 import { nearest } from "../text/suggest.ts";
 import { openHabit } from "./habits.ts";
 import { type CommandLine, plainWords } from "./open-words.ts";
-import { localFiles, localPath, remotePath } from "./open-paths.ts";
+import { localFiles, localPath, remotePath, withoutHost } from "./open-paths.ts";
 import type { OpenState } from "./open-state.ts";
 import { catFile } from "./open-cat.ts";
 import { GET_ARGS, getFiles } from "./get.ts";
@@ -24,7 +24,7 @@ export type OpenCommands = ReadonlyMap<string, Verb>;
 /** The commands, in the order of their help. */
 export function openCommands(state: OpenState): OpenCommands {
   const { host, connections } = state;
-  const at = (word: string): string => remotePath(state.folder, word);
+  const at = (word: string): string => remotePath(state.folder, withoutHost(host.name, word));
   const commands = new Map<string, Verb>();
   const verbs = [
     defineVerb({
@@ -94,7 +94,11 @@ export function openCommands(state: OpenState): OpenCommands {
         const words = hasDest ? given.files.slice(0, -1) : given.files;
         if (words.length === 0) throw new SockError("usage", "what is to be fetched?", "get PATH [DEST]");
         const remotes = words.map((word) => ({ host, path: at(word) }));
-        await getFiles(context, given, { remotes, dest: hasDest ? localPath(last) : "", connections });
+        await getFiles(context, given, {
+          remotes,
+          dest: hasDest ? localPath(withoutHost(host.name, last)) : "",
+          connections,
+        });
       },
     }),
     defineVerb({

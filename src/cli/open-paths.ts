@@ -21,6 +21,18 @@ export function remotePath(folder: string, word: string): string {
   return names.join("/") + (isFolder ? "/" : "");
 }
 
+/** A word as it is. Throws `usage` for one with the server's name before it, as `sock get` has it: it would be a name here. */
+export function withoutHost(name: string, word: string): string {
+  const prefix = `${name}:`;
+  if (!word.startsWith(prefix)) return word;
+  const path = word.slice(prefix.length).replace(/^\/+/, "");
+  throw new SockError(
+    "usage",
+    `in a session paths there are written without ${prefix}`,
+    `${path}, from the folder of the prompt; /${path}, from the top; ./${word} is that name`,
+  );
+}
+
 /** The folder itself, where a pattern follows it, must be none. */
 function asPattern(folder: string, path: string): string {
   return hasGlob(path) ? folder.replace(/[*?[\]{},!^\\-]/g, "\\$&") : folder;

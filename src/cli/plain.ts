@@ -207,8 +207,10 @@ function needsNoKey(dialect: Dialect): boolean {
 }
 
 function refused(context: Context, who: string, why: string): void {
-  context.json.emit({ type: "refused", time: new Date().toISOString(), peer: who, message: why });
-  if (!context.json.enabled) context.ui.report(`${who}  refused  ${escapeForDisplay(why)}`);
+  const time = new Date();
+  context.json.emit({ type: "refused", time: time.toISOString(), peer: who, message: why });
+  const clock = time.toTimeString().slice(0, 8);
+  if (!context.json.enabled) context.ui.report(`${clock}  ${who}  refused  ${escapeForDisplay(why)}`);
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

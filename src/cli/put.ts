@@ -62,7 +62,7 @@ export default defineVerb({
       throw new SockError(
         "usage",
         "what goes where? a file and HOST: are needed",
-        "sock put FILE HOST:[PATH]",
+        `sock put ${target === undefined ? "FILE" : escapeForDisplay(target)} HOST:[PATH]`,
       );
     }
     const url = plainPeer(target, given);
@@ -86,7 +86,11 @@ export default defineVerb({
       );
     }
     const remote = remoteTarget(target);
-    const host = resolveHost(remote.host, context.env);
+    const meant = (host: string): string =>
+      existsSync(target)
+        ? `sock put ${given.files.join(" ")} ${host}:`
+        : `sock put ${names.join(" ")} ${host}:${target}`;
+    const host = resolveHost(remote.host, context.env, undefined, target.includes(":") ? undefined : meant);
     await putFiles(context, given, { names, host, path: remote.path, connections: ownConnections(context) });
   },
 });

@@ -4,6 +4,7 @@ import { accessSync, constants, fstatSync, lstatSync, realpathSync, type Stats, 
 import { chmod, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SockError } from "../errors.ts";
+import { errnoWords } from "../files/failure.ts";
 
 /** What a file that is no plain one, or must stay the one it is, does not take: to be replaced. */
 const IRREPLACEABLE = new Set(["EBUSY", "EPERM", "EACCES", "EXDEV"]);
@@ -67,7 +68,7 @@ export class ResultFile {
   #failure(thrown: unknown): SockError {
     if (thrown instanceof SockError) return thrown;
     const code = codeOf(thrown);
-    const words = `can't write ${JSON.stringify(this.#given)}: ${code}`;
+    const words = `can't write ${JSON.stringify(this.#given)}: ${errnoWords(code)}`;
     return new SockError(code === "ENOSPC" ? "no-space" : "io", words);
   }
 }

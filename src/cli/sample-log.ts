@@ -1,6 +1,7 @@
 /** `--samples FILE`: one line of JSON for each datagram that was sent. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { SockError } from "../errors.ts";
+import { errnoWords } from "../files/failure.ts";
 import type { RoundTrips } from "../measure/round-trips.ts";
 
 const LINES_AT_ONCE = 10_000;
@@ -68,5 +69,8 @@ function grown(values: Float64Array): Float64Array<ArrayBuffer> {
 
 function failure(path: string, thrown: unknown): SockError {
   const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "failed";
-  return new SockError(code === "ENOSPC" ? "no-space" : "io", `can't write ${JSON.stringify(path)}: ${code}`);
+  return new SockError(
+    code === "ENOSPC" ? "no-space" : "io",
+    `can't write ${JSON.stringify(path)}: ${errnoWords(code)}`,
+  );
 }

@@ -90,7 +90,10 @@ export default defineVerb({
       const { plainShell } = await import("./plain-shell.ts");
       return plainShell(context, url, given);
     }
-    const host = resolveHost(hostOf(given.host, "sock shell HOST -- CMD"), context.env);
+    const word = hostOf(given.host, "sock shell HOST -- CMD");
+    const isCommand = words === undefined && !given.list && word?.includes("@") === false;
+    const meant = isCommand ? (name: string) => `sock shell ${name || ":"} -- ${word}` : undefined;
+    const host = resolveHost(word, context.env, undefined, meant);
     if (words === undefined) {
       const { runTerminal, showTerminals } = await import("./terminal.ts");
       if (given.list) return showTerminals(context, host);

@@ -2,6 +2,16 @@
 import { fstatSync } from "node:fs";
 import { SockError } from "../errors.ts";
 
+/** The line with a host, where the first word of text was taken for one. */
+export function asText(
+  command: "echo" | "udp",
+  host: string,
+  given: { host?: string | undefined; text: readonly string[] },
+): string {
+  const text = [given.host?.replace(/^:/, "") ?? "", ...given.text].join(" ");
+  return `sock ${command} ${host === "" ? ":" : host} ${text}`;
+}
+
 export interface TextGiven {
   readonly text: readonly string[];
   readonly interactive: boolean;

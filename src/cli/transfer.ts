@@ -127,7 +127,7 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
     throw new SockError(
       "usage",
       `${shown} speaks no sock, and a joined server is due`,
-      "only put, get, echo, shell and chat talk to one",
+      "only put, get, echo, udp, shell and chat talk to one",
     );
   throw new SockError(
     "usage",

@@ -1,5 +1,5 @@
 /** `sock udp HOST TEXT`, piped lines and `-i`: what was sent comes back, or it is said that it did not. */
-import { resolveHost } from "../client/hosts.ts";
+import { type Meant, resolveHost } from "../client/hosts.ts";
 import { resolvePeer } from "../client/plain-peer.ts";
 import { type Echoer, openEcho, openPlainEcho } from "../client/udp-echo.ts";
 import { SockError } from "../errors.ts";
@@ -20,10 +20,15 @@ interface Line {
   readonly choice: TextChoice;
 }
 
-async function open(context: Context, host: string | undefined, given: TextGiven): Promise<Line> {
+async function open(
+  context: Context,
+  host: string | undefined,
+  given: TextGiven,
+  meant?: Meant,
+): Promise<Line> {
   const terminal = context.json.enabled || isTerminal(1);
   const isPlain = host !== undefined && /^udp:\/\//i.test(host);
-  const target = isPlain ? {} : resolveHost(host, context.env);
+  const target = isPlain ? {} : resolveHost(host, context.env, undefined, meant);
   const choice = textChoice(context, given, target, { terminal });
   const echoer = isPlain
     ? openPlainEcho(await resolvePeer(host))
@@ -37,8 +42,9 @@ export async function echoText(
   text: string,
   given: TextGiven,
   waitMs = DEFAULT_WAIT_MS,
+  meant?: Meant,
 ): Promise<void> {
-  const line = await open(context, host, given);
+  const line = await open(context, host, given, meant);
   try {
     if (!(await one(context, line, encodeText(text, line.choice.send), true, waitMs))) throw lost(1, 1);
   } finally {
@@ -67,7 +73,7 @@ export async function echoLines(
       const said = encode ? encodeText(new TextDecoder().decode(bytes), choice.send) : bytes;
       if (!(await one(context, line, said, ended, waitMs))) {
         missing += 1;
-        context.ui.warn(`lost: no reply to ${bytes.length} bytes within ${waitMs} ms`);
+        context.ui.warn(`lost: no reply to ${bytes.length} B within ${waitMs} ms`);
       }
     }
     if (context.signal.aborted) throw context.signal.reason;

@@ -20,7 +20,7 @@ export function resultLines(
   const { counts } = measured;
   const where = placeOf(measured);
   const seen =
-    counts?.peer === null || counts === undefined ? "" : `   seen there as ${escapeForDisplay(counts.peer)}`;
+    counts?.peer === null || counts === undefined ? [] : [`  seen there as ${escapeForDisplay(counts.peer)}`];
   const pause = run.intervalNs === 0 ? "one after another" : `every ${intervalWords(run.intervalNs)}`;
   const what = `${figures.sent} x ${run.size} B ${pause}`;
   const { rtt_us: rtt, jitter_us: jitter } = figures;
@@ -28,14 +28,16 @@ export function resultLines(
   const here = [
     `schedule kept ${kept === null ? "-" : kept.toFixed(1)} %`,
     `own drops ${measured.ownDrops ?? "-"}`,
-    ...(counts === undefined ? [] : [`server's limit ${counts.limited}`]),
+    ...(counts === undefined ? [] : [`over the rate there ${counts.limited}`]),
   ];
   return [
-    name === where ? `${where}   ${what}` : `${name} ${where}   ${what}${seen}`,
+    name === where ? `${where}   ${what}` : `${name} ${where}   ${what}`,
+    ...seen,
     `         sent  arrived  ${"lost".padEnd(12)}  duplicate  reordered  corrupt`,
     ...wayRows(figures, counts).map(way),
     `  ${rttLine(rtt)}`,
-    `  jitter  p50 ${ms(jitter.ipdv_abs_p50)}   p99 ${ms(jitter.ipdv_abs_p99)} ms (ipdv)      here  ${here.join(", ")}`,
+    `  jitter  p50 ${ms(jitter.ipdv_abs_p50)}   p99 ${ms(jitter.ipdv_abs_p99)} ms (ipdv)`,
+    `  here    ${here.join(", ")}`,
     ...remarks(measured, figures),
   ];
 }

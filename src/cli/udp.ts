@@ -24,7 +24,7 @@ import { echoLines, echoText } from "./udp-echo.ts";
 import { runOf, RUN_FLAGS } from "./udp-run-options.ts";
 import { resultLines } from "./udp-words.ts";
 import { TEXT_ARGS } from "./text-options.ts";
-import { sendsText } from "./text-or-measure.ts";
+import { asText, sendsText } from "./text-or-measure.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 /** Time between two live lines, ms. */
@@ -113,17 +113,28 @@ export default defineVerb({
   args,
   async run(context, given) {
     const measured = MEASURING.find((flag) => given[flag] !== undefined);
-    const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)$/.test(word));
-    const echoes = sendsText(given, measured, time === undefined ? undefined : `--interval ${time}`);
+    const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)?$/.test(word));
+    const echoes = sendsText(
+      given,
+      measured,
+      time === undefined ? undefined : `--interval ${withUnit(time)}`,
+    );
     if (given.host !== undefined && /^(tcp:\/\/|unix:)/i.test(given.host)) {
       throw new SockError("usage", `${given.host} is not for UDP`, `sock echo ${given.host}`);
     }
     if (!echoes) return measure(context, given);
     return given.text.length > 0
-      ? echoText(context, given.host, given.text.join(" "), given, given.wait)
+      ? echoText(context, given.host, given.text.join(" "), given, given.wait, (host) =>
+          asText("udp", host, given),
+        )
       : echoLines(context, given.host, given, given.wait);
   },
 });
+
+/** ping and iperf3 have seconds there: `0.2` is 200ms. */
+function withUnit(time: string): string {
+  return /[a-z]$/.test(time) ? time : Number(time) < 1 ? `${Math.round(Number(time) * 1000)}ms` : `${time}s`;
+}
 
 async function measure(context: Context, given: UdpArgs): Promise<number> {
   const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);
@@ -151,7 +162,9 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
     if (plain && given.host !== undefined) {
       measured = await measurePlain(await resolvePeer(given.host), options);
     } else {
-      const target = resolveHost(given.host, context.env);
+      const isMeasured = MEASURING.some((flag) => given[flag] !== undefined);
+      const meant = isMeasured ? undefined : (host: string) => asText("udp", host, given);
+      const target = resolveHost(given.host, context.env, undefined, meant);
       ({ name } = target);
       measured = await measureUdp(target, options);
     }

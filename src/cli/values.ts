@@ -24,7 +24,7 @@ export function parseValue(kind: ValueKind, text: string, flag: string): number 
 function parseCount(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(value)) return value;
-  throw new SockError("usage", "not a whole number of 0 or more");
+  throw new SockError("usage", "not a whole number of 0 or more", "digits alone, like 1000");
 }
 
 /** `0.5%` is 0.005. */
@@ -33,5 +33,5 @@ function parseShare(text: string): number {
   const value = Number(match?.[1]) / 100;
   if (value <= 1) return value;
   const meant = /^\d{1,2}(\.\d{1,6})?$/.test(text) ? `${text}%` : "0.5%";
-  throw new SockError("usage", "not a share", `write ${meant}`);
+  throw new SockError("usage", "not a percentage", value > 1 ? "from 0% to 100%" : `write ${meant}`);
 }

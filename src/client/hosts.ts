@@ -11,6 +11,7 @@ import { MAX_PASTE_CHARS } from "../protocol/constants.ts";
 import { parseJoinCode } from "../protocol/join-code.ts";
 import { nearest } from "../text/suggest.ts";
 import { type Host, listHosts, readHost } from "./host-store.ts";
+import { escapeForDisplay } from "../text/escape.ts";
 
 export interface Target {
   /** For messages and paths. */
@@ -37,14 +38,18 @@ export function ownFolders(env: Env): readonly FileId[] {
   return dev === undefined || ino === undefined ? [] : [{ dev, ino }];
 }
 
+/** What the same command would be with a host, given one: `web1`, or nothing for the default one. */
+export type Meant = (host: string) => string;
+
 /**
- * The server behind a word, with or without a colon; undefined and a colon alone are the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.
+ * The server behind a word, with or without a colon; where there is none, `meant` says what the word may be instead; undefined and a colon alone are the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.
  * @throws SockError `no-code`, `not-found`, `usage` (several hosts; a damaged code), `state`
  */
 export function resolveHost(
   word: string | undefined,
   env: Env,
   folder: string = stateFolder(env, process.platform, homedir()),
+  meant?: Meant,
 ): Target {
   if (word === undefined || word === ":") return defaultHost(env, folder);
   const name = word.toLowerCase().replace(/:$/, "");
@@ -54,7 +59,7 @@ export function resolveHost(
   if (code !== undefined) return fromCode(code, variable, name);
   const host = readHost(folder, name);
   if (host !== undefined) return fromHost(host);
-  throw notFound(word, env, folder);
+  throw notFound(word, env, folder, meant);
 }
 
 function defaultHost(env: Env, folder: string): Target {
@@ -64,11 +69,14 @@ function defaultHost(env: Env, folder: string): Target {
   if (file) return fromCode(readCodeFile(file), "SOCK_JOIN_FILE");
   const hosts = listHosts(folder);
   const [only, second] = hosts;
+  const named = namesInEnv(env);
   if (only === undefined)
     throw new SockError(
       "no-code",
       "no server is joined here",
-      "sock join, with the code that sock invite printed; or SOCK_JOIN with one of sock invite --direct",
+      named.length > 0
+        ? `name one: ${named.join(" ")}; or SOCK_JOIN, without a name behind it, is the default one`
+        : "sock join, with the code that sock invite printed; or SOCK_JOIN with one of sock invite --direct",
     );
   if (second === undefined) return fromHost(only);
   throw new SockError(
@@ -147,20 +155,30 @@ function localServer(folder: string): Target {
   };
 }
 
-function notFound(word: string, env: Env, folder: string): SockError {
-  const inEnv = Object.keys(env)
+/** Of the codes in SOCK_JOIN_NAME. */
+function namesInEnv(env: Env): string[] {
+  return Object.keys(env)
     .filter((key) => key.startsWith(PREFIX) && key !== `${PREFIX}FILE`)
     .map((key) => key.slice(PREFIX.length).toLowerCase());
-  const names = [...listHosts(folder).map((host) => host.name), ...inEnv, LOCAL];
+}
+
+function notFound(word: string, env: Env, folder: string, meant?: Meant): SockError {
+  const servers = [...listHosts(folder).map((host) => host.name), ...namesInEnv(env)];
+  const names = [...servers, LOCAL];
   // as ssh has it; who somebody is, their key says
   const own = word.toLowerCase().replace(/^.*@/, "");
   const near = names.includes(own) ? own : nearest(own, names);
-  const byDefault = env["SOCK_JOIN"] || env["SOCK_JOIN_FILE"] ? "; : is the one of SOCK_JOIN" : "";
+  const hasDefault = Boolean(env["SOCK_JOIN"] || env["SOCK_JOIN_FILE"]);
+  const byDefault = hasDefault ? "; : is the one of SOCK_JOIN" : "";
+  const known = `known are ${names.join(" ")}; sock join adds one${byDefault}`;
+  const place = word.includes(":") ? word : `${word}:PORT`;
   const hint = isAddress(word)
-    ? `sock join CODE gives it a name; one that speaks no sock is tcp://${word}, or udp://${word}`
-    : near === undefined
-      ? `known are ${names.join(" ")}; sock join adds one${byDefault}`
-      : `did you mean ${near}? known are ${names.join(" ")}`;
+    ? `sock join CODE gives it a name; one that speaks no sock is tcp://${place}, or udp://${place}`
+    : near !== undefined
+      ? `did you mean ${near}? known are ${names.join(" ")}`
+      : meant === undefined
+        ? known
+        : `${escapeForDisplay(meant(hasDefault ? "" : servers.length === 1 ? (servers[0] ?? "") : "HOST"))}; ${known}`;
   return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint);
 }
 

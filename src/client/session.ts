@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname, userInfo } from "node:os";
+import { thisUser } from "../os/user.ts";
 import { SockError } from "../errors.ts";
 import { FEATURE_ZSTD, PROTOCOL_VERSION, RUN_ID_BYTES } from "../protocol/constants.ts";
 import { checkMust } from "../protocol/frame.ts";
@@ -224,7 +225,7 @@ export async function released<T>(
 export function clientName(): string {
   let user = "user";
   try {
-    user = userInfo().username;
+    user = thisUser()?.name ?? userInfo().username;
   } catch {
     // a container's uid without an entry in passwd
   }

@@ -38,5 +38,7 @@ function remotePath(host: string, path: string, platform: NodeJS.Platform): stri
   const why = windows
     ? "remote paths are written with /"
     : "remote paths start in the served folder, without a /";
-  throw new SockError("usage", why, `${JSON.stringify(`${host}:${meant}`)} was meant`);
+  // as scp has it; who somebody is, their key says
+  const own = host.replace(/^.*@/, "");
+  throw new SockError("usage", why, `${JSON.stringify(`${own}:${meant}`)} was meant`);
 }

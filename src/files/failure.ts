@@ -23,6 +23,11 @@ const WORDS: Record<string, readonly [ErrorCode, string]> = {
   ENFILE: ["busy", "too many open files on this machine"],
 };
 
+/** `no such file or folder` for ENOENT; a code that has no words here is its own. */
+export function errnoWords(code: string): string {
+  return WORDS[code]?.[1] ?? code;
+}
+
 /** What a file call threw, as a SockError that names `shown`; a SockError stays itself, anything unknown is `io`. */
 export function fsFailure(thrown: unknown, shown: string): SockError {
   if (thrown instanceof SockError) return thrown;

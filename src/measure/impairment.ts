@@ -126,7 +126,11 @@ function take<K extends Key>(values: Pick<Values, K>, name: K, text: string): vo
     values[name] = read(text);
   } catch (thrown) {
     if (!(thrown instanceof SockError)) throw thrown;
-    throw new SockError("usage", `--impair ${name}=${text.slice(0, 40)}: ${thrown.message}`, thrown.hint);
+    throw new SockError(
+      "usage",
+      `--impair ${name}=${text.slice(0, 40)}: ${thrown.message}`,
+      thrown.hint?.replace(/^write /, `write ${name}=`),
+    );
   }
 }
 
@@ -134,7 +138,8 @@ function share(text: string): number {
   const match = /^(\d+(?:\.\d+)?)%$/.exec(text);
   const value = Number(match?.[1]) / 100;
   if (value <= 1) return value;
-  throw new SockError("usage", "not a share", "write 0.5%");
+  const meant = /^\d{1,2}(\.\d{1,6})?$/.test(text) ? `${text}%` : "0.5%";
+  throw new SockError("usage", "not a percentage", value > 1 ? "from 0% to 100%" : `write ${meant}`);
 }
 
 function bitRate(text: string): number {

@@ -60,6 +60,13 @@ export function encodeServeSecret(half: ServeSecret): string {
 
 /** @throws SockError `usage`; never with a word of the text in it */
 export function parseServeSecret(text: string): ServeSecret {
+  if (!text.includes(SERVE_PREFIX) && text.includes("sock1_")) {
+    throw new SockError(
+      "usage",
+      "this is the client's half of a pair (SOCK_JOIN)",
+      `the server's half starts with ${SERVE_PREFIX}`,
+    );
+  }
   const reader = new PayloadReader(openCode(SERVE_PREFIX, text));
   if (reader.byte() !== VERSION) throw malformed();
   const secret = reader.take(KEY_BYTES);

@@ -53,6 +53,13 @@ export class Rails {
 
   /** Why a capability is not answered. */
   refusal(capability: string): SockError {
+    if (capability === "shell" || capability === "exec") {
+      return new SockError(
+        "policy",
+        `this server runs no programs: no ${capability}`,
+        "sock serve --shell there",
+      );
+    }
     return capability === "put"
       ? new SockError("read-only", "this server is read-only", "it was started with --read-only")
       : new SockError(

@@ -32,6 +32,7 @@ export class UdpRun {
   #moved = 0;
   #other: string | null = null;
   #replies = 0;
+  #bytes = 0;
   #now = 0;
   readonly #allow = (): boolean => this.#allowance?.take(this.#now) === true;
   #unsent = 0;
@@ -73,8 +74,14 @@ export class UdpRun {
     if (!this.#arrivals.arrive(number, intact, this.#allow)) return;
     view.reply(this.#replies, Math.round((performance.now() - arrived) * 1e6));
     this.#replies += 1;
+    this.#bytes += bytes.length;
     this.#key.sign(bytes);
     if (this.socket.send(bytes, port, address) !== "sent") this.#unsent += 1;
+  }
+
+  /** Of all datagrams that were answered. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   counts(): Counts {

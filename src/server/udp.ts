@@ -46,8 +46,8 @@ export async function answerUdp(session: Session, asked: Udp): Promise<void> {
     const damaged = corrupt > 0 ? `, ${corrupt} corrupt` : "";
     session.report(
       "udp",
-      `${answered} datagrams${limit}${damaged} from ${peer ?? "nowhere"}`,
-      answered * asked.bytes,
+      `${answered} ${answered === 1 ? "datagram" : "datagrams"}${limit}${damaged} from ${peer ?? "nowhere"}`,
+      run.bytes,
       started,
       "ok",
     );

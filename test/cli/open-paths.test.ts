@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { expect, test } from "bun:test";
-import { localFiles, remotePath } from "../../src/cli/open-paths.ts";
+import { localFiles, remotePath, withoutHost } from "../../src/cli/open-paths.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 
 test("paths there begin in the folder, or at the top, and never above it", () => {
@@ -36,4 +36,15 @@ test("patterns for files here; one that is called so is meant", async () => {
   expect(localFiles(folder.join("c[1].md"))).toEqual([folder.join("c[1].md")]);
   expect(localFiles(folder.join("\\*.txt"))).toEqual([folder.join("*.txt")]);
   expect(() => localFiles(folder.join("*.none"))).toThrow("matches");
+});
+
+test("a word with the server's name before it is no name here", () => {
+  expect(["a", ":a", "web2:a", "./web1:a", "web1"].map((word) => withoutHost("web1", word))).toEqual([
+    "a",
+    ":a",
+    "web2:a",
+    "./web1:a",
+    "web1",
+  ]);
+  expect(() => withoutHost("web1", "web1:a")).toThrow("without web1:");
 });

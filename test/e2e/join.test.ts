@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { thisUser } from "../../src/os/user.ts";
 import { codeAt } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
@@ -37,6 +38,14 @@ describe("join", () => {
       tcp: { works: true },
       udp: { works: true },
     });
+    // without USER in the environment, as in a container or a timer's job, the user still has a name
+    const user =
+      thisUser()
+        ?.name.toLowerCase()
+        .replace(/[^a-z0-9._-]/g, "-") ?? "";
+    expect(await keys(server)).toContainEqual(
+      expect.objectContaining({ name: expect.stringMatching(`^${user}-`) }),
+    );
     for (const host of [["web1"], ["WEB1"], []]) {
       expect(await sock(["echo", ...host, "--count", "1", "-q"], { home: home.path })).toMatchObject({
         status: 0,

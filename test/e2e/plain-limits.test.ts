@@ -1,6 +1,7 @@
 /** How many clients `sock plain` takes, whose, and what becomes of those that vanish. */
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { start } from "../helpers/child.ts";
 import { anywhere, plain } from "../helpers/plain.ts";
 import { sock, events } from "../helpers/run.ts";
 import { openDescriptors, processesWith, residentMiB, sleepWord } from "../helpers/shell.ts";
@@ -212,6 +213,16 @@ test("--allow-from answers whom it names, and says at the start what is open", a
   await until(() => one?.isClosed() !== false, "a stranger to be closed");
   await until(() => other.events("refused").length === 1, "it to be told");
   expect(one?.said() ?? "").toBe("");
+});
+
+test("for people each line begins with the time, also of who is refused", async () => {
+  await using folder = await temporaryFolder();
+  await using server = await start(["plain", `post-pipe=unix:${folder.join("s")}`, "--root", folder.path]);
+  await until(() => existsSync(folder.join("s")), "it to listen");
+  using peer = await Bun.connect({ unix: folder.join("s"), socket: { data: () => undefined } });
+  peer.end("garbage");
+  await until(() => server.stderr().includes("refused"), "a word about it");
+  expect(server.stderr()).toMatch(/^\d\d:\d\d:\d\d {2}unix#1 {2}refused {2}the peer begins with "garbage"/m);
 });
 
 /** Ports of a process's sockets that wait for somebody, by proc_net_tcp(5). */

@@ -112,7 +112,11 @@ describe("who may", () => {
     for (const args of [["-n", "--", "true"], ["-n", "-c", "true"], ["--list"]]) {
       const ran = await shell({ join }, ["--json", ...args]);
       expect([args, ran.status]).toEqual([args, 255]);
-      expect(["policy", "capability"]).toContain(String(resultOf(ran.stdout)["code"]));
+      expect(resultOf(ran.stdout)).toMatchObject({
+        code: "policy",
+        message: expect.stringContaining("this server runs no programs"),
+        hint: "sock serve --shell there",
+      });
     }
     await using server = await shellServer();
     const files = (await sock(["invite", "--direct", "--allow", "put,get,ls"], { home: server.home })).stdout;

@@ -169,6 +169,11 @@ describe("the server's half of a pair", () => {
     }
   });
 
+  test("the client's half is told apart from no code at all", () => {
+    expect(() => parseServeSecret("SOCK_JOIN=sock1_xyz")).toThrow("the client's half of a pair (SOCK_JOIN)");
+    expect(() => parseServeSecret("xyz")).toThrow("no code in this text");
+  });
+
   test("too much in it, or something else than rights, is refused", () => {
     const cidr = Array.from({ length: 200 }, (_, at) => `10.0.${at}.0/24`);
     expect(codeOf(() => encodeServeSecret({ ...halfOf(), cidr }))).toBe("usage");
