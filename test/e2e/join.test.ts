@@ -43,9 +43,7 @@ describe("join", () => {
       thisUser()
         ?.name.toLowerCase()
         .replace(/[^a-z0-9._-]/g, "-") ?? "";
-    expect(await keys(server)).toContainEqual(
-      expect.objectContaining({ name: expect.stringMatching(`^${user}-`) }),
-    );
+    expect(JSON.stringify(await keys(server))).toContain(`"name":"${user}-`);
     for (const host of [["web1"], ["WEB1"], []]) {
       expect(await sock(["echo", ...host, "--count", "1", "-q"], { home: home.path })).toMatchObject({
         status: 0,
