@@ -38,7 +38,7 @@ export default defineVerb({
       throw new SockError(
         "usage",
         `unknown action ${JSON.stringify(action)}`,
-        "sock clients allow NAME CAP, or deny",
+        "sock clients lists; sock clients allow NAME CAP, or deny; sock revoke NAME",
       );
     }
     const words = rightWords(caps);

@@ -1,6 +1,7 @@
 /** What people type who know scp, rsync, ssh, irtt, iperf3 and nc, and what it is here. Only hints: nothing here is understood. */
 
 const ALL_GO_WHOLE = "folders go whole, with their modes and times: no flag is needed";
+const GOES_ON = "a transfer that was cut goes on by itself";
 
 const FILE_FLAGS: Readonly<Record<string, string>> = {
   "-r": ALL_GO_WHOLE,
@@ -20,7 +21,9 @@ const FILE_FLAGS: Readonly<Record<string, string>> = {
   "-f": "what is there is replaced anyway; --on-exists says otherwise",
   "--force": "what is there is replaced anyway; --on-exists says otherwise",
   "--progress": "it is shown on a terminal",
-  "--partial": "a transfer that was cut goes on by itself",
+  "--partial": GOES_ON,
+  "--resume": GOES_ON,
+  "--continue": GOES_ON,
   "--delete": "sock never deletes; put --atomic has a folder take the place of another",
   "--include": "--exclude '!PATTERN' takes back",
 };
@@ -46,7 +49,12 @@ const MEASURING_FLAGS: Readonly<Record<string, string>> = {
 
 const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   put: FILE_FLAGS,
-  get: FILE_FLAGS,
+  get: {
+    ...FILE_FLAGS,
+    "-o": "where to comes last: sock get HOST:PATH DEST",
+    "-O": "where to comes last: sock get HOST:PATH DEST",
+    "--output": "where to comes last: sock get HOST:PATH DEST",
+  },
   udp: {
     ...MEASURING_FLAGS,
     "-d": "--duration 10s",
@@ -98,7 +106,14 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "-e": "sock plain exec=tcp://127.0.0.1:PORT",
     "-k": "it answers until Ctrl-C",
   },
-  ls: { "-a": "all names are shown", "-A": "all names are shown", "-r": "-R" },
+  ls: {
+    "-a": "all names are shown",
+    "-A": "all names are shown",
+    "-r": "-R",
+    "-t": "names are sorted by their bytes; sock ls --json has the times",
+    "-S": "names are sorted by their bytes; sock ls --json has the sizes",
+    "-1": "it is one a line",
+  },
   serve: {
     "-p": "--listen 0.0.0.0:PORT",
     "-l": "--listen 0.0.0.0:PORT",
@@ -122,6 +137,8 @@ const ROUND_TRIPS = "sock udp HOST measures round trips and loss, sock echo HOST
 const WORDS_TOO_MANY: Readonly<Record<string, string>> = {
   open: "a script: sock open HOST < FILE, or -c 'LINE'",
   chat: "from a pipe: echo TEXT | sock chat HOST",
+  ls: "one place each time, or a pattern: sock ls 'HOST:{a,b}'",
+  invite: "with commas: --allow put,get",
 };
 
 const OPEN_COMMANDS: Readonly<Record<string, string>> = {

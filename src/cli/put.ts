@@ -75,7 +75,9 @@ export default defineVerb({
       throw new SockError(
         "usage",
         `put sends to its last word, and ${JSON.stringify(swapped)} is not on this machine`,
-        `sock get ${swapped} ${target} fetches it`,
+        names.length === 1
+          ? `sock get ${swapped} ${target} fetches it`
+          : `the place comes last: sock put ${given.files.filter((name) => name !== swapped).join(" ")} ${swapped}`,
       );
     }
     if (swapped !== undefined) {

@@ -4,6 +4,7 @@ import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import type { Segments } from "../files/names.ts";
 import { formatDuration } from "../text/units.ts";
+import { speaksNoSock } from "./host-word.ts";
 import { DIALECT_ARGS } from "./plain-options.ts";
 import type { Context, FlagGroups } from "./verb.ts";
 
@@ -122,16 +123,10 @@ export function remoteTarget(word: string): { host: string | undefined; path: st
   const target = splitTarget(word);
   if (target.kind === "remote") return target;
   if (target.kind === "word") return { host: target.word, path: "" };
-  const shown = JSON.stringify(word);
-  if (target.kind === "url")
-    throw new SockError(
-      "usage",
-      `${shown} speaks no sock, and a joined server is due`,
-      "only put, get, echo, udp, shell and chat talk to one",
-    );
+  if (target.kind === "url") throw speaksNoSock(word);
   throw new SockError(
     "usage",
-    `${shown} is a local path, and a remote one is due`,
+    `${JSON.stringify(word)} is a local path, and a remote one is due`,
     "what is on a server is written HOST:PATH, with a colon",
   );
 }
