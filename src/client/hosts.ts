@@ -163,23 +163,35 @@ function namesInEnv(env: Env): string[] {
 }
 
 function notFound(word: string, env: Env, folder: string, meant?: Meant): SockError {
-  const servers = [...listHosts(folder).map((host) => host.name), ...namesInEnv(env)];
-  const names = [...servers, LOCAL];
-  // as ssh has it; who somebody is, their key says
-  const own = word.toLowerCase().replace(/^.*@/, "");
-  const near = names.includes(own) ? own : nearest(own, names);
+  const joined = listHosts(folder).map((host) => host.name);
+  const servers = [...joined, ...namesInEnv(env)];
   const hasDefault = Boolean(env["SOCK_JOIN"] || env["SOCK_JOIN_FILE"]);
-  const byDefault = hasDefault ? "; : is the one of SOCK_JOIN" : "";
-  const known = `known are ${names.join(" ")}; sock join adds one${byDefault}`;
-  const place = word.includes(":") ? word : `${word}:PORT`;
-  const hint = isAddress(word)
-    ? `sock join CODE gives it a name; one that speaks no sock is tcp://${place}, or udp://${place}`
-    : near !== undefined
-      ? `did you mean ${near}? known are ${names.join(" ")}`
-      : meant === undefined
-        ? known
-        : `${escapeForDisplay(meant(hasDefault ? "" : servers.length === 1 ? (servers[0] ?? "") : "HOST"))}; ${known}`;
-  return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint);
+  return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint());
+
+  function hint(): string {
+    const names = [...servers, LOCAL];
+    // as ssh has it; who somebody is, their key says
+    const own = word.toLowerCase().replace(/^.*@/, "");
+    const [named = "", port] = own.split(":", 2);
+    if (port !== undefined && servers.includes(named)) {
+      const corrects = joined.includes(named)
+        ? `; sock hosts set ${named} address=HOST:PORT corrects it`
+        : "";
+      return `did you mean ${named}? its port came with the code${corrects}`;
+    }
+    if (isAddress(word)) {
+      const place = word.includes(":") ? word : `${word}:PORT`;
+      return `sock join CODE gives it a name; one that speaks no sock is tcp://${place}, or udp://${place}`;
+    }
+    const near = names.includes(own) ? own : nearest(own, names);
+    if (near !== undefined) return `did you mean ${near}? known are ${names.join(" ")}`;
+    const byDefault = hasDefault ? "; : is the one of SOCK_JOIN" : "";
+    const known = `known are ${names.join(" ")}; sock join adds one${byDefault}`;
+    if (meant === undefined) return known;
+    const [only, second] = servers;
+    const host = hasDefault ? "" : only === undefined || second !== undefined ? "HOST" : only;
+    return `${escapeForDisplay(meant(host))}; ${known}`;
+  }
 }
 
 /** `10.0.0.7`, `db1:7625`: what other tools call a host. */
