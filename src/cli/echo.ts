@@ -5,14 +5,15 @@ import { Session } from "../client/session.ts";
 import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { MEASURE_ARGS, MEASURING, measureAndTell } from "./echo-measure.ts";
+import { measureAndTell } from "./echo-measure.ts";
+import { LIMIT_NAMES, MEASURE_ARGS, MEASURING, RUN_FLAGS } from "./echo-run-options.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { DIALECT_ARGS, plainPeer, QUIET_ARGS } from "./plain-options.ts";
+import { FILE_FLAG_NAMES } from "./run-files.ts";
 import { sessionOptions } from "./session-options.ts";
 import { TEXT_ARGS, type TextChoice, textChoice } from "./text-options.ts";
 import { asText, sendsText } from "./text-or-measure.ts";
-import { RTT_LIMIT_NAMES } from "./thresholds.ts";
 import { type Args, type Context, defineVerb } from "./verb.ts";
 
 const args = {
@@ -44,14 +45,19 @@ export default defineVerb({
       "echo tcp://HOST:PORT --count N",
     ],
     groups: [
-      ["how it measures", ["count", "size", "conns", "rate", "report"]],
-      ["limits: status 3 where one is missed", [...RTT_LIMIT_NAMES, "min-rate"]],
+      ["how it measures", Object.keys(RUN_FLAGS)],
+      ["limits: status 3 where one is missed", LIMIT_NAMES],
+      ["what is written", FILE_FLAG_NAMES],
       ["text", ["interactive", ...Object.keys(TEXT_ARGS)]],
       ["with peers that speak no sock", ["dialect", "trace", "quiet-for"]],
     ],
     examples: [
       { line: "sock echo web1 hello", does: "prints hello when it has been there and back" },
       { line: "sock echo web1 --count 10000 --max-p99 5ms", does: "measures; status 3 if p99 is over 5 ms" },
+      {
+        line: "sock echo web1 --duration 10s --rate 1000",
+        does: "1,000 a second, whether or not they are back",
+      },
       { line: "sock echo tcp://10.0.0.7:7 hello --dialect echo", does: "a server that speaks no sock" },
       { line: "sock echo tcp://10.0.0.7:7 --count 1000", does: "measures that one" },
     ],
@@ -66,18 +72,26 @@ export default defineVerb({
       if (measured !== undefined) return measurePlainEcho(context, url, given, measured);
       return plainEcho(context, url, given, sends);
     }
-    const target = resolveHost(
-      given.host,
-      context.env,
-      undefined,
-      measured === undefined ? (host) => asText("echo", host, given) : undefined,
-    );
-    textChoice(context, given, target, { terminal: true }); // a wrong name is said before a server is asked
-    if (given.text.length > 0) return echoText(context, target, given, given.text.join(" "));
-    if (sends) return echoLines(context, target, given);
-    return measureAndTell(context, target.name, given, async (options) =>
-      measureEcho(target, { ...sessionOptions(context), ...options }),
-    );
+    const find = (): Target => {
+      const target = resolveHost(
+        given.host,
+        context.env,
+        undefined,
+        measured === undefined ? (host) => asText("echo", host, given) : undefined,
+      );
+      textChoice(context, given, target, { terminal: true }); // a wrong name is said before a server is asked
+      return target;
+    };
+    if (sends) {
+      return given.text.length > 0
+        ? echoText(context, find(), given, given.text.join(" "))
+        : echoLines(context, find(), given);
+    }
+    return measureAndTell(context, given, () => {
+      const target = find();
+      const options = sessionOptions(context);
+      return { name: target.name, measure: async (wanted) => measureEcho(target, { ...options, ...wanted }) };
+    });
   },
 });
 

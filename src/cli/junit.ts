@@ -3,16 +3,19 @@ import type { SockError } from "../errors.ts";
 import { isMet, type Threshold } from "../measure/verdict.ts";
 
 export interface JunitReport {
+  /** The command: udp. */
+  readonly verb: string;
   readonly name: string;
   readonly thresholds: readonly Threshold[];
   readonly failure: SockError | undefined;
   readonly started: Date;
 }
 
-export function junitXml({ name, thresholds, failure, started }: JunitReport): string {
+export function junitXml({ verb, name, thresholds, failure, started }: JunitReport): string {
   const missed = thresholds.filter((one) => !isMet(one));
-  const suite = `name=${quoted(`sock udp ${name}`)} timestamp=${quoted(started.toISOString())}`;
+  const suite = `name=${quoted(`sock ${verb} ${name}`)} timestamp=${quoted(started.toISOString())}`;
   const errors = failure === undefined ? 0 : 1;
+  const testCase = caseOf(`sock.${verb}`);
   const cases = [
     testCase("run", failure === undefined ? undefined : ["error", `${failure.code}: ${failure.message}`]),
     ...thresholds.map((one) => testCase(one.name, isMet(one) ? undefined : ["failure", words(one)])),
@@ -31,13 +34,14 @@ function words({ value, limit, unit, atLeast }: Threshold): string {
   return `${value === null ? "unknown" : `${value} ${unit}`.trim()}, stated is ${bound} ${limit} ${unit}`.trim();
 }
 
-function testCase(
-  name: string,
-  problem: [element: "error" | "failure", message: string] | undefined,
-): string {
-  const head = `  <testcase classname="sock.udp" name=${quoted(name)}`;
-  if (problem === undefined) return `${head}/>`;
-  return `${head}><${problem[0]} message=${quoted(problem[1])}/></testcase>`;
+type Problem = [element: "error" | "failure", message: string] | undefined;
+
+function caseOf(classname: string): (name: string, problem: Problem) => string {
+  return (name, problem) => {
+    const head = `  <testcase classname=${quoted(classname)} name=${quoted(name)}`;
+    if (problem === undefined) return `${head}/>`;
+    return `${head}><${problem[0]} message=${quoted(problem[1])}/></testcase>`;
+  };
 }
 
 /** An attribute's value; what XML 1.0 can't hold is left out. */

@@ -12,7 +12,8 @@ import { decodeText } from "../text/decoder.ts";
 import { encodeText } from "../text/encoder.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { formatBytes } from "../text/units.ts";
-import { type EchoFigures, measureAndTell, type MeasureGiven, type WantedEchoes } from "./echo-measure.ts";
+import { type EchoFigures, measureAndTell, type WantedEchoes } from "./echo-measure.ts";
+import type { MeasureGiven } from "./echo-run-options.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
 import { connected } from "./plain-client.ts";
@@ -76,7 +77,7 @@ export async function plainEcho(
 export async function measurePlainEcho(
   context: Context,
   url: PlainUrl,
-  given: DialectGiven & MeasureGiven,
+  given: DialectGiven & MeasureGiven & { readonly host: string | undefined },
   flag: string,
 ): Promise<number> {
   const { address, rest } = url;
@@ -100,7 +101,7 @@ export async function measurePlainEcho(
           : figures.failure;
     return { ...figures, failure, address: "" };
   };
-  return measureAndTell(context, formatPlain(address), given, measure, 1);
+  return measureAndTell(context, given, () => ({ name: formatPlain(address), measure }), 1);
 }
 
 /** So many bytes, or those that come before a pause. */

@@ -13,19 +13,16 @@ export function asText(
 }
 
 export interface TextGiven {
+  readonly host: string | undefined;
   readonly text: readonly string[];
   readonly interactive: boolean;
 }
 
 /**
  * Whether text is sent. `measured` is a flag that asks for a measurement: a job's stdin may be a pipe that nobody meant, so that
- * flag is heard before the pipe is. Throws `usage` where both are asked for; `hint` is for -i with text.
+ * flag is heard before the pipe is. Throws `usage` where both are asked for.
  */
-export function sendsText(
-  given: TextGiven,
-  measured: string | undefined,
-  hint = "leave out one of the two",
-): boolean {
+export function sendsText(given: TextGiven, measured: string | undefined): boolean {
   const sends = given.text.length > 0 || given.interactive;
   if (sends && measured !== undefined) {
     throw new SockError(
@@ -35,6 +32,9 @@ export function sendsText(
     );
   }
   if (given.interactive && given.text.length > 0) {
+    // elsewhere -i is an interval
+    const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)?$/.test(word));
+    const hint = time === undefined ? "leave out one of the two" : `--interval ${withUnit(time)}`;
     throw new SockError("usage", "-i asks for lines, and there is text", hint);
   }
   return sends || (measured === undefined && pipedIn());
@@ -48,4 +48,9 @@ function pipedIn(): boolean {
   } catch {
     return false;
   }
+}
+
+/** ping and iperf3 have seconds there: `0.2` is 200ms. */
+function withUnit(time: string): string {
+  return /[a-z]$/.test(time) ? time : Number(time) < 1 ? `${Math.round(Number(time) * 1000)}ms` : `${time}s`;
 }

@@ -1,5 +1,6 @@
 /** Limits that decide the status of a measured run, as flags, figures and words. */
 import { type ExitStatus, SockError, STATUS } from "../errors.ts";
+import type { JitterFigures } from "../measure/jitter.ts";
 import type { Summary } from "../measure/summary.ts";
 import { isMet, type Threshold } from "../measure/verdict.ts";
 import type { Ui } from "./ui.ts";
@@ -10,31 +11,41 @@ export const LEAST_KEPT = 99;
 const duration = (description: string) =>
   ({ type: "string", kind: "duration", valueHint: "DUR", description }) as const;
 
-/** Flags of limits on round trips. */
-export const RTT_LIMITS = {
+/** Flags of limits on times. */
+export const TIME_LIMITS = {
   "max-rtt": duration("all take at most this"),
   "max-p50": duration("half take at most this"),
   "max-p90": duration("90 % take at most this"),
   "max-p99": duration("99 % take at most this"),
   "max-p99.9": duration("99.9 % take at most this; needs 1,000 of them"),
+  "max-jitter": duration("99 % differ at most this much from the one before"),
 } as const;
 
-export type RttLimit = keyof typeof RTT_LIMITS;
-export const RTT_LIMIT_NAMES: readonly RttLimit[] = ["max-p50", "max-p90", "max-p99", "max-p99.9", "max-rtt"];
+type TimeLimit = keyof typeof TIME_LIMITS;
+type TimesGiven = { [name in TimeLimit]: number | undefined };
+export const TIME_LIMIT_NAMES: readonly TimeLimit[] = [
+  ...(["max-p50", "max-p90", "max-p99", "max-p99.9", "max-rtt", "max-jitter"] as const),
+];
 
 /** Those that were stated, with what was measured; flags are in ms. */
-export function rttThresholds(given: { [name in RttLimit]: number | undefined }, rtt: Summary): Threshold[] {
+export function timeThresholds(given: TimesGiven, rtt: Summary, jitter: JitterFigures): Threshold[] {
   const values = {
     "max-p50": rtt.p50,
     "max-p90": rtt.p90,
     "max-p99": rtt.p99,
     "max-p99.9": rtt.p99_9,
     "max-rtt": rtt.max,
+    "max-jitter": jitter.ipdv_abs_p99,
   };
-  return RTT_LIMIT_NAMES.flatMap((name) => {
+  return TIME_LIMIT_NAMES.flatMap((name) => {
     const limit = given[name];
     return limit === undefined ? [] : [{ name, limit: limit * 1000, value: values[name], unit: "us" }];
   });
+}
+
+/** Whether any was stated. */
+export function isTimed(given: TimesGiven): boolean {
+  return TIME_LIMIT_NAMES.some((limit) => given[limit] !== undefined);
 }
 
 /**
@@ -77,6 +88,10 @@ export function slowWords(kept: number): string {
 export function rttLine(rtt: Summary): string {
   const tail = rtt.p99_9 === null ? "" : `   p99.9 ${ms(rtt.p99_9)}`;
   return `rtt     min ${ms(rtt.min)}   p50 ${ms(rtt.p50)}   p90 ${ms(rtt.p90)}   p99 ${ms(rtt.p99)}${tail}   max ${ms(rtt.max)} ms   n ${rtt.n}`;
+}
+
+export function jitterLine({ ipdv_abs_p50: p50, ipdv_abs_p99: p99 }: JitterFigures): string {
+  return `jitter  p50 ${ms(p50)}   p99 ${ms(p99)} ms (ipdv)`;
 }
 
 /** `met    max-loss    0.5 %   0.40 %`, a line each. */

@@ -8,12 +8,11 @@ import {
   MIN_INTERVAL_NS,
 } from "../client/udp-limits.ts";
 import { SockError } from "../errors.ts";
+import { inRange, scheduleOf, type ScheduleValues } from "./run-schedule.ts";
 
 const DEFAULT_COUNT = 100;
 const DEFAULT_SIZE = 64;
 const DEFAULT_INTERVAL_MS = 10;
-const NS_PER_MS = 1e6;
-const MAX_INTERVAL_NS = 3600 * 1e9;
 
 const count = (valueHint: string, description: string) =>
   ({ type: "string", kind: "count", valueHint, description }) as const;
@@ -45,15 +44,10 @@ export const RUN_FLAGS = {
   warmup: count("N", "datagrams that go before, and are not counted (0)"),
 } as const;
 
-export interface RunValues {
-  readonly count: number | undefined;
-  readonly duration: number | undefined;
-  readonly interval: number | undefined;
-  readonly rate: number | undefined;
+export interface RunValues extends ScheduleValues {
   readonly size: number | undefined;
   readonly fill: Fill | undefined;
   readonly wait: number | undefined;
-  readonly warmup: number | undefined;
 }
 
 export interface Run {
@@ -67,48 +61,25 @@ export interface Run {
 
 /** Throws `usage` for what does not fit together. `plain`: the peer is any echo server. */
 export function runOf(given: RunValues, plain: boolean): Run {
-  const { rate, interval, duration: lasts } = given;
-  if (rate !== undefined && interval !== undefined) throw exclusive("--rate", "--interval");
-  if (given.count !== undefined && lasts !== undefined) throw exclusive("--count", "--duration");
-  if (rate !== undefined) inRange("--rate", rate, 1, 1e9 / MIN_INTERVAL_NS);
-  const intervalNs =
-    rate === undefined ? Math.round((interval ?? DEFAULT_INTERVAL_MS) * NS_PER_MS) : Math.round(1e9 / rate);
-  if (intervalNs !== 0)
-    inRange("--interval", intervalNs, MIN_INTERVAL_NS, MAX_INTERVAL_NS, [
-      `${MIN_INTERVAL_NS / 1000}us`,
-      "1h",
-    ]);
-  if (intervalNs === 0 && lasts !== undefined) {
+  const { count: total, ...schedule } = scheduleOf(given, {
+    count: DEFAULT_COUNT,
+    intervalMs: DEFAULT_INTERVAL_MS,
+    minIntervalNs: MIN_INTERVAL_NS,
+    maxCount: MAX_RUN_COUNT,
+    what: "datagrams",
+  });
+  if (total === undefined) {
     throw new SockError(
       "usage",
       "without an --interval nobody knows how many fit into --duration",
       "use --count",
     );
   }
-  const asked =
-    lasts === undefined ? (given.count ?? DEFAULT_COUNT) : Math.ceil((lasts * NS_PER_MS) / intervalNs);
-  const total = inRange(lasts === undefined ? "--count" : "the number of datagrams", asked, 1, MAX_RUN_COUNT);
   return {
+    ...schedule,
     count: total,
-    intervalNs,
     size: inRange("--size", given.size ?? DEFAULT_SIZE, LEAST_SIZE[plain ? "plain" : "sock"], MAX_SIZE),
     fill: given.fill ?? "zero",
     waitMs: given.wait,
-    warmup: inRange("--warmup", given.warmup ?? 0, 0, MAX_RUN_COUNT),
   };
-}
-
-function exclusive(one: string, other: string): SockError {
-  return new SockError("usage", `${one} and ${other} say the same`, "leave out one of the two");
-}
-
-function inRange(
-  what: string,
-  value: number,
-  least: number,
-  most: number,
-  [from, to] = [String(least), String(most)],
-): number {
-  if (value >= least && value <= most) return value;
-  throw new SockError("usage", `${what} must be from ${from} to ${to}`);
 }

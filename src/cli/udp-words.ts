@@ -2,14 +2,10 @@
 import type { UdpMeasured } from "../client/udp.ts";
 import type { UdpFigures, WayFigures } from "../measure/udp-figures.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { ms, rttLine } from "./thresholds.ts";
+import { intervalWords } from "./run-schedule.ts";
+import { jitterLine, rttLine } from "./thresholds.ts";
 
 const NUMBER_WIDTH = 9;
-
-/** One interval: "10 ms", "50 us". */
-export function intervalWords(ns: number): string {
-  return ns >= 1e6 ? `${Number((ns / 1e6).toFixed(3))} ms` : `${Number((ns / 1e3).toFixed(1))} us`;
-}
 
 export function resultLines(
   name: string,
@@ -36,7 +32,7 @@ export function resultLines(
     `         sent  arrived  ${"lost".padEnd(12)}  duplicate  reordered  corrupt`,
     ...wayRows(figures, counts).map(way),
     `  ${rttLine(rtt)}`,
-    `  jitter  p50 ${ms(jitter.ipdv_abs_p50)}   p99 ${ms(jitter.ipdv_abs_p99)} ms (ipdv)`,
+    `  ${jitterLine(jitter)}`,
     `  here    ${here.join(", ")}`,
     ...remarks(measured, figures),
   ];

@@ -7,15 +7,15 @@ import { percent } from "../measure/summary.ts";
 import { Timeline } from "../measure/timeline.ts";
 import { type UdpFigures, udpFigures } from "../measure/udp-figures.ts";
 import { escapeForDisplay } from "../text/escape.ts";
-import { junitXml } from "./junit.ts";
-import { ResultFile } from "./result-file.ts";
+import { FILE_FLAG_NAMES, FILE_FLAGS, RunFiles } from "./run-files.ts";
 import { SampleLog } from "./sample-log.ts";
 import { sessionOptions } from "./session-options.ts";
 import {
   judged,
-  rttThresholds,
-  RTT_LIMITS,
-  RTT_LIMIT_NAMES,
+  isTimed,
+  timeThresholds,
+  TIME_LIMITS,
+  TIME_LIMIT_NAMES,
   statusOf,
   thresholdLines,
 } from "./thresholds.ts";
@@ -46,13 +46,7 @@ const args = {
   "max-loss": share("most that may be lost, both ways together"),
   "max-loss-up": share("most on the way there"),
   "max-loss-down": share("most on the way back"),
-  ...RTT_LIMITS,
-  "max-jitter": {
-    type: "string",
-    kind: "duration",
-    valueHint: "DUR",
-    description: "99 % differ at most this much from the one before",
-  },
+  ...TIME_LIMITS,
   "max-reorder": share("most that may be overtaken, both ways together"),
   "max-dup": share("most that may come twice"),
   "min-sent": { type: "string", kind: "count", valueHint: "N", description: "fewest that must be sent" },
@@ -61,26 +55,22 @@ const args = {
     valueHint: "FILE",
     description: "write what became of each datagram, as NDJSON",
   },
-  junit: {
-    type: "string",
-    valueHint: "FILE",
-    description: "write the verdict for a CI system, as JUnit's XML",
-  },
-  report: { type: "string", valueHint: "FILE", description: "write a page with plots, as HTML" },
+  ...FILE_FLAGS,
 } as const;
 
 type UdpArgs = Args<typeof args>;
 
 const LIMITS = [
   ...(["max-loss", "max-loss-up", "max-loss-down"] as const),
-  ...RTT_LIMIT_NAMES,
-  ...(["max-jitter", "max-reorder", "max-dup", "min-sent"] as const),
+  ...TIME_LIMIT_NAMES,
+  ...(["max-reorder", "max-dup", "min-sent"] as const),
 ] as const;
 
 /** Flags that make no sense without a measurement. */
 const MEASURING = [
   ...(["count", "duration", "interval", "rate", "size", "fill", "warmup"] as const),
-  ...(["samples", "junit", "report"] as const),
+  "samples",
+  ...FILE_FLAG_NAMES,
   ...LIMITS,
 ] as const;
 
@@ -100,7 +90,7 @@ export default defineVerb({
     groups: [
       ["how it measures", Object.keys(RUN_FLAGS)],
       ["limits: status 3 where one is missed", LIMITS],
-      ["what is written", ["samples", "junit", "report"]],
+      ["what is written", ["samples", ...FILE_FLAG_NAMES]],
       ["text", ["interactive", ...Object.keys(TEXT_ARGS)]],
     ],
     examples: [
@@ -113,12 +103,7 @@ export default defineVerb({
   args,
   async run(context, given) {
     const measured = MEASURING.find((flag) => given[flag] !== undefined);
-    const time = [given.host ?? "", ...given.text].find((word) => /^\d+(\.\d+)?(us|ms|s)?$/.test(word));
-    const echoes = sendsText(
-      given,
-      measured,
-      time === undefined ? undefined : `--interval ${withUnit(time)}`,
-    );
+    const echoes = sendsText(given, measured);
     if (given.host !== undefined && /^(tcp:\/\/|unix:)/i.test(given.host)) {
       throw new SockError("usage", `${given.host} is not for UDP`, `sock echo ${given.host}`);
     }
@@ -131,15 +116,10 @@ export default defineVerb({
   },
 });
 
-/** ping and iperf3 have seconds there: `0.2` is 200ms. */
-function withUnit(time: string): string {
-  return /[a-z]$/.test(time) ? time : Number(time) < 1 ? `${Math.round(Number(time) * 1000)}ms` : `${time}s`;
-}
-
 async function measure(context: Context, given: UdpArgs): Promise<number> {
   const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);
   const run = runOf(given, plain);
-  const files = { junit: resultFile(given.junit), report: resultFile(given.report) };
+  const files = new RunFiles(given);
   const samples = given.samples === undefined ? undefined : new SampleLog(given.samples);
   const timeline = new Timeline();
   let shown = 0;
@@ -153,7 +133,7 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
       const lost = trips.sent - trips.back;
       context.ui.live(`${trips.sent} of ${run.count} sent, ${trips.back} back, ${lost} not yet`);
     },
-    ...(samples === undefined && files.report === undefined ? {} : listeners(samples, timeline)),
+    ...(samples === undefined && !files.hasPage ? {} : listeners(samples, timeline)),
   };
   const started = new Date();
   let name = given.host ?? "";
@@ -170,18 +150,12 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
     }
   } catch (thrown) {
     if (!(thrown instanceof SockError)) throw thrown;
-    // a CI system should find why there is no verdict, and not an older one; what ended the run matters more than this file
-    const xml = junitXml({ name, thresholds: [], failure: thrown, started });
-    await files.junit?.write(xml).catch(() => undefined);
+    await files.failed("udp", name, started, thrown);
     throw thrown;
   }
   context.ui.clearLive();
   await samples?.write(measured.trips);
   return report(context, given, { name, measured, plain, run, timeline, files });
-}
-
-function resultFile(path: string | undefined): ResultFile | undefined {
-  return path === undefined ? undefined : new ResultFile(path);
 }
 
 function listeners(
@@ -208,7 +182,7 @@ interface Outcome {
   plain: boolean;
   run: ReturnType<typeof runOf>;
   timeline: Timeline;
-  files: { junit: ResultFile | undefined; report: ResultFile | undefined };
+  files: RunFiles;
 }
 
 async function report(
@@ -244,27 +218,24 @@ async function report(
     for (const line of resultLines(escapeForDisplay(name), measured, figures, run)) context.ui.print(line);
     for (const line of thresholdLines(thresholds)) context.ui.print(`  ${line}`);
   }
-  const timed =
-    RTT_LIMIT_NAMES.some((limit) => given[limit] !== undefined) || given["max-jitter"] !== undefined;
   const ended =
     failure === undefined
-      ? judged(() => statusOf(context.ui, thresholds, figures.schedule_kept_percent, timed))
+      ? judged(() => statusOf(context.ui, thresholds, figures.schedule_kept_percent, isTimed(given)))
       : diagnosed(name, failure, measured, plain);
   const problem = ended instanceof SockError ? ended : undefined;
-  const pages = files.report === undefined ? undefined : await import("./report/udp.ts");
-  const page = pages?.udpPage({ name, measured, figures, limits: thresholds, problem, run, timeline });
-  // one that can't be written is no reason to leave the other away
-  const written = await Promise.allSettled([
-    files.junit?.write(junitXml({ name, thresholds, failure: problem, started: measured.started })),
-    files.report?.write(page ?? ""),
-  ]);
-  for (const one of written) if (one.status === "rejected") throw one.reason;
+  await files.write(
+    { verb: "udp", name, thresholds, failure: problem, started: measured.started },
+    async () => {
+      const { udpPage } = await import("./report/udp.ts");
+      return udpPage({ name, measured, figures, limits: thresholds, problem, run, timeline });
+    },
+  );
   if (ended instanceof SockError) throw ended;
   return ended;
 }
 
 function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {
-  const { sent, up, down, both, jitter_us: jitter } = figures;
+  const { sent, up, down, both } = figures;
   const seen = up.lost === null ? null : sent - up.lost;
   const shares: [name: keyof UdpArgs & `max-${string}`, limit: number | undefined, value: number | null][] = [
     ["max-loss", given["max-loss"], figures.loss_percent],
@@ -276,11 +247,7 @@ function thresholdsOf(given: UdpArgs, figures: UdpFigures): Threshold[] {
   const stated: Threshold[] = shares.flatMap(([name, limit, value]) =>
     limit === undefined ? [] : [{ name, limit: Number((limit * 100).toFixed(6)), value, unit: "%" }],
   );
-  stated.push(...rttThresholds(given, figures.rtt_us));
-  const jitterLimit = given["max-jitter"];
-  if (jitterLimit !== undefined) {
-    stated.push({ name: "max-jitter", limit: jitterLimit * 1000, value: jitter.ipdv_abs_p99, unit: "us" });
-  }
+  stated.push(...timeThresholds(given, figures.rtt_us, figures.jitter_us));
   const least = given["min-sent"];
   if (least !== undefined)
     stated.push({ name: "min-sent", limit: least, value: sent, unit: "", atLeast: true });

@@ -2,8 +2,9 @@
  * What one run of datagrams came to. Each datagram sent is exactly one of: lost, corrupt or limited on the way up; lost,
  * corrupt or delayed on the way down; received. What only the peer knows is null where it did not say, and never 0.
  */
+import { type JitterFigures, jitterUs } from "./jitter.ts";
 import type { RoundTrips } from "./round-trips.ts";
-import { micros, percent, type Summary, summaryUs } from "./summary.ts";
+import { percent, type Summary, summaryUs } from "./summary.ts";
 
 /** What the peer has counted; see the protocol's `counts`. */
 export interface PeerCounts {
@@ -40,12 +41,7 @@ export interface UdpFigures {
   readonly rtt_us: Summary;
   readonly rtt_from_schedule_us: Summary;
   readonly server_us: Summary;
-  readonly jitter_us: {
-    readonly ipdv_abs_p50: number | null;
-    readonly ipdv_abs_p99: number | null;
-    readonly rfc3550: number | null;
-    readonly pdv_p95_p50: number | null;
-  };
+  readonly jitter_us: JitterFigures;
 }
 
 const UNKNOWN: WayFigures = {
@@ -71,7 +67,6 @@ export function udpFigures(
   const upLost = seen === null ? null : sent - seen;
   const downLost = counts === null ? null : counts.answered - back;
   const lost = helps ? (upLost === null || downLost === null ? null : upLost + downLost) : sent - back;
-  const [p50, p95] = [rtt.percentile(50), rtt.percentile(95)];
   return {
     sent,
     received,
@@ -104,11 +99,6 @@ export function udpFigures(
     rtt_us: summaryUs(rtt),
     rtt_from_schedule_us: summaryUs(trips.fromSchedule),
     server_us: summaryUs(trips.held),
-    jitter_us: {
-      ipdv_abs_p50: micros(jitter.ipdv.percentile(50)),
-      ipdv_abs_p99: micros(jitter.ipdv.percentile(99)),
-      rfc3550: rtt.count < 2 ? null : micros(jitter.rfc3550),
-      pdv_p95_p50: p50 === null || p95 === null ? null : micros(p95 - p50),
-    },
+    jitter_us: jitterUs(jitter, rtt),
   };
 }

@@ -1,10 +1,11 @@
 /** Times as the reports of both verbs show them. */
+import type { JitterFigures } from "../../measure/jitter.ts";
 import type { Samples } from "../../measure/samples.ts";
 import { spreadOf } from "../../measure/spread.ts";
 import type { Summary } from "../../measure/summary.ts";
 import { LEAST_KEPT, ms } from "../thresholds.ts";
 import type { Page } from "./page.ts";
-import { type Table, type Tile, whole } from "./tables.ts";
+import { type Others, type Table, type Tile, whole } from "./tables.ts";
 
 export function timesTable(rows: readonly [name: string, summary: Summary | null][]): Table {
   return {
@@ -39,6 +40,19 @@ export function timeTiles(rtt: Summary): Tile[] {
       unit: rtt.p99 === null ? "" : "ms",
       note: `longest ${ms(rtt.max)}`,
     },
+  ];
+}
+
+export function jitterTile({ ipdv_abs_p50: p50, ipdv_abs_p99: p99 }: JitterFigures): Tile {
+  return { name: "jitter", figure: ms(p99), unit: p99 === null ? "" : "ms", note: `p99, half ${ms(p50)}` };
+}
+
+/** Jitter by other definitions. */
+export function jitterOthers({ rfc3550, pdv_p95_p50: pdv }: JitterFigures): Others {
+  const time = (us: number | null): string => (us === null ? "-" : `${ms(us)} ms`);
+  return [
+    ["jitter, RFC 3550", time(rfc3550)],
+    ["jitter, p95 less p50", time(pdv)],
   ];
 }
 

@@ -4,9 +4,9 @@ import type { SockError } from "../../errors.ts";
 import type { Timeline } from "../../measure/timeline.ts";
 import type { UdpFigures } from "../../measure/udp-figures.ts";
 import type { Threshold } from "../../measure/verdict.ts";
-import { ms } from "../thresholds.ts";
-import { intervalWords, placeOf, wayRows } from "../udp-words.ts";
-import { keptTile, spreadOfPage, timesTable, timeTiles } from "./figures.ts";
+import { intervalWords } from "../run-schedule.ts";
+import { placeOf, wayRows } from "../udp-words.ts";
+import { jitterOthers, jitterTile, keptTile, spreadOfPage, timesTable, timeTiles } from "./figures.ts";
 import { renderPage } from "./page.ts";
 import { type Others, type Table, type Tile, whole } from "./tables.ts";
 import { verdictOfRun } from "./verdict.ts";
@@ -84,12 +84,7 @@ function udpTiles({ sent, received, loss_percent, both, rtt_us, jitter_us, ...fi
           : `${whole(both.lost)} of ${whole(sent)}`,
     },
     ...timeTiles(rtt_us),
-    {
-      name: "jitter",
-      figure: ms(jitter_us.ipdv_abs_p99),
-      unit: jitter_us.ipdv_abs_p99 === null ? "" : "ms",
-      note: `p99, half ${ms(jitter_us.ipdv_abs_p50)}`,
-    },
+    jitterTile(jitter_us),
     ...(kept === null ? [] : [keptTile(kept)]),
   ];
 }
@@ -113,18 +108,15 @@ function waysTable(figures: UdpFigures, counts: UdpMeasured["counts"]): Table {
 }
 
 function udpOthers({ counts, ...measured }: UdpMeasured, figures: UdpFigures, complete: boolean): Others {
-  const { jitter_us: jitter } = figures;
   const other = counts?.other ?? null;
   const moved = `${whole(counts?.moved)}${other === null ? "" : ` (${other})`}`;
-  const time = (us: number | null): string => (us === null ? "-" : `${ms(us)} ms`);
   return [
     ["complete", complete ? "yes" : "no"],
     ["received", whole(figures.received)],
     ["late", whole(figures.delayed)],
     ["bursts of losses", whole(figures.bursts)],
     ["longest burst", whole(figures.longest_burst)],
-    ["jitter, RFC 3550", time(jitter.rfc3550)],
-    ["jitter, p95 less p50", time(jitter.pdv_p95_p50)],
+    ...jitterOthers(figures.jitter_us),
     ["over the server's limit", whole(figures.rate_limited)],
     ["dropped here", whole(measured.ownDrops)],
     ["dropped at the server", whole(counts?.drops)],

@@ -1,0 +1,46 @@
+/** What a measured run leaves behind: the verdict for a CI system, a page for a browser. */
+import type { SockError } from "../errors.ts";
+import { type JunitReport, junitXml } from "./junit.ts";
+import { ResultFile } from "./result-file.ts";
+
+export const FILE_FLAGS = {
+  junit: {
+    type: "string",
+    valueHint: "FILE",
+    description: "write the verdict for a CI system, as JUnit's XML",
+  },
+  report: { type: "string", valueHint: "FILE", description: "write a page with plots, as HTML" },
+} as const;
+
+export const FILE_FLAG_NAMES = ["junit", "report"] as const;
+
+export class RunFiles {
+  readonly #junit: ResultFile | undefined;
+  readonly #report: ResultFile | undefined;
+
+  /** Throws `io` where one could not be written. */
+  constructor({ junit, report }: { junit: string | undefined; report: string | undefined }) {
+    this.#junit = junit === undefined ? undefined : new ResultFile(junit);
+    this.#report = report === undefined ? undefined : new ResultFile(report);
+  }
+
+  get hasPage(): boolean {
+    return this.#report !== undefined;
+  }
+
+  /** There was no run. A CI system should find why there is no verdict, and not an older one. */
+  async failed(verb: string, name: string, started: Date, failure: SockError): Promise<void> {
+    const xml = junitXml({ verb, name, thresholds: [], failure, started });
+    // what ended the run matters more than this file
+    await this.#junit?.write(xml).catch(() => undefined);
+  }
+
+  /** One that can't be written is no reason to leave the other away, and is said when both were tried. */
+  async write(verdict: JunitReport, page: () => Promise<string>): Promise<void> {
+    const drawn = async (): Promise<void> => {
+      if (this.#report !== undefined) await this.#report.write(await page());
+    };
+    const written = await Promise.allSettled([this.#junit?.write(junitXml(verdict)), drawn()]);
+    for (const one of written) if (one.status === "rejected") throw one.reason;
+  }
+}
