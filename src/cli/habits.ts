@@ -47,6 +47,12 @@ const MEASURING_FLAGS: Readonly<Record<string, string>> = {
   "-W": "--timeout DUR",
 };
 
+const LASTS: Readonly<Record<string, string>> = {
+  "-d": "--duration 10s",
+  "-t": "--duration 10s",
+  "--time": "--duration 10s",
+};
+
 const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   put: FILE_FLAGS,
   get: {
@@ -57,9 +63,7 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   udp: {
     ...MEASURING_FLAGS,
-    "-d": "--duration 10s",
-    "-t": "--duration 10s",
-    "--time": "--duration 10s",
+    ...LASTS,
     "-b": RATE,
     "--bandwidth": RATE,
     "--bitrate": RATE,
@@ -77,13 +81,11 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "-P": "--conns C",
     "--parallel": "--conns C",
     "-u": "sock udp HOST",
-    "-t": COUNT,
-    "-d": COUNT,
-    "--duration": COUNT,
-    "--interval": "--rate N; sock udp has --interval",
+    ...LASTS,
+    "-o": "--report FILE or --junit FILE; --json for the figures",
+    "--wait": "nothing is lost over TCP: a reply is waited for, and --timeout DUR ends the run",
     "--max-loss": "sock udp measures losses",
-    "--max-jitter": "sock udp measures jitter",
-    "--junit": "sock udp writes it; here the status and --json say the same",
+    "--min-sent": "sock udp has --min-sent, here it is --min-rate",
     "--samples": "sock udp writes them; here --report FILE has a plot",
   },
   shell: {

@@ -10,14 +10,14 @@ const GAIN = 1 / 16;
 export interface JitterSamples {
   /** |difference| of the delays of two consecutive numbers that both arrived (RFC 3393's ipdv, without its sign). */
   readonly ipdv: Samples;
-  /** RFC 3550's running estimate, over arrivals in their order. */
-  readonly rfc3550: number;
+  /** RFC 3550's running estimate, over arrivals in their order; null before the second one. */
+  readonly rfc3550: number | null;
 }
 
 /** Datagrams, which may be lost and overtaken. */
 export class Jitter implements JitterSamples {
   readonly ipdv = new Samples();
-  rfc3550 = 0;
+  rfc3550: number | null = null;
   readonly #numbers = new Float64Array(REMEMBERED).fill(-1);
   readonly #delays = new Float64Array(REMEMBERED);
   #last = -1;
@@ -32,7 +32,7 @@ export class Jitter implements JitterSamples {
       if (neighbour < 0 || this.#numbers[other] !== neighbour) continue;
       this.ipdv.record(Math.abs(delay - (this.#delays[other] ?? 0)));
     }
-    if (this.#last >= 0) this.rfc3550 += (Math.abs(delay - this.#last) - this.rfc3550) * GAIN;
+    if (this.#last >= 0) this.rfc3550 = estimate(this.rfc3550, Math.abs(delay - this.#last));
     this.#last = delay;
   }
 }
@@ -43,7 +43,7 @@ export class Jitter implements JitterSamples {
  */
 export class StreamsJitter implements JitterSamples {
   readonly ipdv = new Samples();
-  rfc3550 = 0;
+  rfc3550: number | null = null;
   readonly #last: Float64Array;
 
   constructor(streams: number) {
@@ -56,8 +56,13 @@ export class StreamsJitter implements JitterSamples {
     if (last < 0) return;
     const difference = Math.abs(delay - last);
     this.ipdv.record(difference);
-    this.rfc3550 += (difference - this.rfc3550) * GAIN;
+    this.rfc3550 = estimate(this.rfc3550, difference);
   }
+}
+
+function estimate(before: number | null, difference: number): number {
+  const from = before ?? 0;
+  return from + (difference - from) * GAIN;
 }
 
 /** Microseconds; null where there are too few samples. */
@@ -68,13 +73,13 @@ export interface JitterFigures {
   readonly pdv_p95_p50: number | null;
 }
 
-/** Of delays in ns, whose samples are `delays`. */
+/** `delays` in ns are what it was given. */
 export function jitterUs({ ipdv, rfc3550 }: JitterSamples, delays: Samples): JitterFigures {
   const [p50, p95] = [delays.percentile(50), delays.percentile(95)];
   return {
     ipdv_abs_p50: micros(ipdv.percentile(50)),
     ipdv_abs_p99: micros(ipdv.percentile(99)),
-    rfc3550: delays.count < 2 ? null : micros(rfc3550),
+    rfc3550: micros(rfc3550),
     pdv_p95_p50: p50 === null || p95 === null ? null : micros(p95 - p50),
   };
 }

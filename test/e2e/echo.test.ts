@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { resolve } from "node:path";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
@@ -173,8 +174,10 @@ describe("measuring", () => {
       sock: expect.any(String),
       status: 0,
       host: "127.0.0.1",
+      started: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       size: 1000,
       connections: 4,
+      interval_us: 0,
       count: 500,
       complete: true,
       sent: 500,
@@ -193,8 +196,12 @@ describe("measuring", () => {
       },
       schedule_kept_percent: null,
       rtt_from_schedule_us: null,
+      jitter_us: { ipdv_abs_p50: number, ipdv_abs_p99: number, rfc3550: number, pdv_p95_p50: number },
       verdict: { met: true, missed: [] },
     });
+    const readme = await Bun.file(resolve(import.meta.dir, "../../README.md")).text();
+    const named = Object.keys({ ...result, ...(result["jitter_us"] as object) });
+    expect(named.filter((key) => !readme.includes(`\`${key}\``) && key !== "type")).toEqual([]);
     const { min, mean, p50, p90, p99, max } = result["rtt_us"] as Record<string, number>;
     const order = [min, p50, p90, p99, max].map(Number);
     expect(order).toEqual(order.toSorted((a, b) => a - b));
