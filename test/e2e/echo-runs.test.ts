@@ -1,6 +1,7 @@
 /** `sock echo` as a measured run like `sock udp`: how long, how often, what goes before, and what it leaves behind. */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { ms } from "../../src/cli/thresholds.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
@@ -173,6 +174,24 @@ describe("jitter", () => {
     expect(result).toMatchObject({ status: 3, jitter_us: { ipdv_abs_p99: null, rfc3550: null } });
     expect(result).toMatchObject({ verdict: { missed: [{ name: "max_jitter", value: null }] } });
   });
+});
+
+test("--report says how they were sent, and their jitter", async () => {
+  await using server = await serve();
+  const path = `${server.home}/page.html`;
+  for (const [pace, words] of [
+    [["--duration=100ms", "--interval=7ms"], "15 × 64 B over 1 connection, every 7 ms"],
+    [["--count=20", "--rate=2000"], "20 × 64 B over 1 connection, 2,000 a second"],
+    [["--count=20"], "20 × 64 B over 1 connection<"],
+    [["--duration=100ms"], " × 64 B over 1 connection<"],
+  ] as const) {
+    const { jitter_us: jitter, done } = await figures([...pace, "--report", path], {
+      SOCK_JOIN: server.join,
+    });
+    const page = await Bun.file(path).text();
+    expect(page).toContain(words.startsWith(" ") ? `>${done.toLocaleString("en")}${words}` : words);
+    expect(page).toContain(`p99, half ${ms(jitter.ipdv_abs_p50)}`);
+  }
 });
 
 describe("--junit", () => {
