@@ -4,7 +4,6 @@ import { AtomicDestination } from "../client/atomic-destination.ts";
 import { Destinations, lastName } from "../client/destination.ts";
 import { expand } from "../client/expand.ts";
 import { get, type Got } from "../client/get.ts";
-import { Pace } from "../client/put.ts";
 import { getStream, type Streamed, type StreamOptions } from "../client/get-stream.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import type { Session } from "../client/session.ts";
@@ -23,6 +22,7 @@ import {
   digestName,
   excluderOf,
   GOES_ON,
+  paceOf,
   remoteTarget,
   retryOptions,
   TRANSFER_ARGS,
@@ -98,10 +98,10 @@ export async function getFiles(context: Context, given: Args<typeof args>, job: 
   const { atomic, "dry-run": dry, "on-exists": onExists = "replace" } = given;
   const isLeftOut = await excluderOf(given.exclude);
   if (atomic && (remotes.length !== 1 || onExists !== "replace")) throw notAtomic();
+  const pace = paceOf(given.bwlimit);
   const wanted = await expanded(connections, remotes, isLeftOut);
   refuseTwice(wanted);
   const single = wanted.length === 1;
-  const pace = given.bwlimit === undefined ? undefined : new Pace(given.bwlimit);
   const receipt = receiptOf(given);
   const tally = new Tally(context, { algorithm, single, dry, receipt, atomic });
   const progress = new TransferProgress(context.ui, null);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { Pace, put } from "../client/put.ts";
+import { put } from "../client/put.ts";
 import type { Connections } from "../client/connections.ts";
 import { ownFolders, resolveHost, type Target } from "../client/hosts.ts";
 import { destinationOf, lookAt, type Source, sourceItems } from "../client/source.ts";
@@ -16,6 +16,7 @@ import {
   digestName,
   excluderOf,
   GOES_ON,
+  paceOf,
   parseMode,
   remoteTarget,
   retryOptions,
@@ -112,6 +113,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
   const onExists = given["on-exists"] ?? "replace";
   const remote = job;
   const mode = given.chmod === undefined ? undefined : parseMode(given.chmod);
+  const pace = paceOf(given.bwlimit);
   if (names.includes("-")) checkStdin(names, remote.path);
   const { to, sources } = destinationOf(lookAt(names), remote.path, given.atomic);
   const [only] = sources;
@@ -148,7 +150,7 @@ export async function putFiles(context: Context, given: Args<typeof args>, job: 
       atomic: given.atomic,
       direct: single && !dry && (only?.length ?? 0) <= DIRECT_BYTES,
       compress: given.compress,
-      pace: given.bwlimit === undefined ? undefined : new Pace(given.bwlimit),
+      pace,
       pool: new BlockPool(),
       onOutcome: ({ shown, ...outcome }) => {
         const sent = outcome.action !== "failed" && outcome.error === undefined;

@@ -1,5 +1,6 @@
 /** What put and get have in common: their flags, and how they say what became of a file. */
 import type { RetryOptions } from "../client/retry.ts";
+import { Pace } from "../client/put.ts";
 import { splitTarget } from "../client/target.ts";
 import { SockError } from "../errors.ts";
 import type { Segments } from "../files/names.ts";
@@ -11,6 +12,9 @@ import type { Context, FlagGroups } from "./verb.ts";
 export type Links = "keep" | "follow" | "skip";
 export type OnExistsFlag = "replace" | "refuse" | "rename" | "skip";
 export type DigestFlag = "sha256" | "xxh3";
+
+/** Least of --bwlimit, bytes a second: where less is stated, kilobytes are meant. */
+const LEAST_PACE = 1000;
 
 const ON_EXISTS: OnExistsFlag[] = ["replace", "refuse", "rename", "skip"];
 const DIGESTS: DigestFlag[] = ["sha256", "xxh3"];
@@ -107,6 +111,17 @@ export function retryOptions(context: Context, given: number | undefined): Retry
     onRetry: (error, pauseMs) =>
       context.ui.info(`${error.message}; trying again in ${formatDuration(pauseMs)}`),
   };
+}
+
+/** `--bwlimit`. Throws `usage` for fewer bytes a second than anybody means who knows the unit. */
+export function paceOf(bytesPerSecond: number | undefined): Pace | undefined {
+  if (bytesPerSecond === undefined) return undefined;
+  if (bytesPerSecond >= LEAST_PACE) return new Pace(bytesPerSecond);
+  throw new SockError(
+    "usage",
+    `--bwlimit must be at least ${LEAST_PACE} bytes a second`,
+    `--bwlimit ${Math.max(1, bytesPerSecond)}k, or with M for millions`,
+  );
 }
 
 /** `--exclude`: what is left out of trees. Throws `usage`. */

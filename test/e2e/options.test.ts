@@ -131,6 +131,17 @@ describe("--bwlimit", () => {
       // a block that is not full counts as what it is
       expect(medium).toBeLessThan(4000);
     });
+
+    test(`${verb}: who forgets the unit is told, and nothing is begun`, async () => {
+      fs.writeFileSync(base.join(from, "small"), "small");
+      const ran = await run(
+        ...(verb === "put" ? ["put", "small", ":"] : ["get", ":small"]),
+        "--bwlimit",
+        "1",
+      );
+      expect(ran.status).toBe(2);
+      expect(ran.stderr).toContain("hint: --bwlimit 1k, or with M for millions\n");
+    });
   }
 });
 
