@@ -45,6 +45,7 @@ export class DelayedEchoes {
   constructor(channel: Channel, stream: ImpairedStream) {
     this.#channel = channel;
     this.#stream = stream;
+    channel.beforeEnd(() => this.flush());
     channel.onFailure(() => {
       this.#queue = [];
       this.#waiting = 0;
@@ -66,9 +67,9 @@ export class DelayedEchoes {
     while (this.#waiting >= MOST_WAITING) await new Promise<void>((resolve) => (this.#onRoom = resolve));
   }
 
-  /** Resolves when none waits. */
-  async flush(): Promise<void> {
-    await this.#work;
+  /** Resolves when none waits; undefined where none does. */
+  flush(): Promise<void> | undefined {
+    return this.#work;
   }
 
   async #run(): Promise<void> {

@@ -51,6 +51,9 @@ export class Channel {
   #failure: SockError | undefined;
   /** The peer has ended its half. */
   #hasAll = false;
+  #late: () => Promise<void> | undefined = () => undefined;
+  /** Only those late answers are left. */
+  #ending = false;
   #pings: ReturnType<typeof setInterval> | undefined;
   readonly #pingIntervalMs: number;
   #heard = true;
@@ -163,6 +166,11 @@ export class Channel {
     this.#asked.delete(n);
   }
 
+  /** `answers` resolves when none is left of those that are sent later: a peer that has ended its half gets them too. */
+  beforeEnd(answers: () => Promise<void> | undefined): void {
+    this.#late = answers;
+  }
+
   /** The next frame; frames that came before a failure are still delivered. One caller at a time. */
   next(): Promise<ReceivedFrame> | ReceivedFrame {
     const frame = this.#frames[this.#head];
@@ -215,13 +223,20 @@ export class Channel {
     this.#hasAll = true;
     if (this.#next !== undefined) this.#over();
     // one that is gone altogether, and not only done with its half, answers with a reset
-    else this.send({ type: "ping", n: 0 });
+    this.send({ type: "ping", n: 0 });
   }
 
   #over(): void {
-    if (this.#failure !== undefined) return;
-    this.end();
-    this.fail(closedByPeer());
+    if (this.#failure !== undefined || this.#ending) return;
+    const finish = (): void => {
+      if (this.#failure !== undefined) return;
+      this.end();
+      this.fail(closedByPeer());
+    };
+    const late = this.#late();
+    this.#ending = late !== undefined;
+    if (late === undefined) finish();
+    else void late.then(finish);
   }
 
   #flushBatch(): void {

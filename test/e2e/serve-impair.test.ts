@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { anywhere, plain } from "../helpers/plain.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
+import { scriptedClient } from "../helpers/scripted.ts";
 import { serve, type Serving } from "../helpers/serve.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 import { agree, openSession } from "../helpers/udp-session.ts";
@@ -229,6 +230,18 @@ test("what else is asked on the same connection is answered after the echoes bef
     session.close();
   }
 });
+
+for (const late of [false, true]) {
+  test(`who ends its half, ${late ? "while echoes wait" : "with its last echo"}, gets all of them first`, async () => {
+    await using server = await serve({ args: ["--impair", "delay=300ms"] });
+    using peer = await scriptedClient(server.join);
+    for (let seq = 0; seq < 5; seq++) peer.send({ type: "echo", size: 2, seq }, Buffer.from("hi"));
+    if (late) await peer.channel.reached();
+    peer.channel.connection.end();
+    const seen = await peer.until();
+    expect(seen.flatMap(({ type, seq }) => (type === "echo" ? [seq] : []))).toEqual([0, 1, 2, 3, 4]);
+  });
+}
 
 test("what waits does not keep a server that is told to stop", async () => {
   await using server = await impaired("delay=60s reorder=50%");
