@@ -145,6 +145,10 @@ export class Server {
           return { ok: false, error: new SockError(found.code, found.message) };
         },
         accept: (connection, grant, candidate) => {
+          if (this.#idle !== undefined) {
+            new Channel(connection).refuse(new SockError("draining", "the server is stopping"));
+            return;
+          }
           this.#session(connection, grant, candidate).catch((thrown: unknown) => {
             this.#report({ type: "warning", what: `a session failed: ${String(thrown)}` });
           });
@@ -177,8 +181,10 @@ export class Server {
       }
     } finally {
       this.#guard.leave(candidate, false);
-      this.#sessions.delete(session);
       session.ended();
+      // its last answers may still be on their way
+      await connection.gone();
+      this.#sessions.delete(session);
       if (this.#sessions.size === 0) this.#idle?.();
     }
   }

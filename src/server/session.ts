@@ -141,6 +141,8 @@ export class Session {
       if (this.#draining) break;
     }
     this.channel.end();
+    // what else it sends is not heard
+    this.channel.fail(new SockError("lost", "the session is over"));
   }
 
   /** The next frame of a request that has several. */

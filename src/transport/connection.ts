@@ -101,6 +101,11 @@ export class Connection {
     return this.#taken(this.bytesOut);
   }
 
+  /** Resolves when the connection is closed, by both sides or by force. */
+  gone(): Promise<void> | undefined {
+    return this.#taken(Infinity);
+  }
+
   pause(): void {
     if (this.#paused || this.#closed) return;
     this.#paused = true;

@@ -4,11 +4,15 @@ import { DRAIN_MS } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
+import { scriptedClient } from "../helpers/scripted.ts";
 import { serve, type Serving } from "../helpers/serve.ts";
-import { processesWith, shellServer } from "../helpers/shell.ts";
+import { openDescriptors, processesWith, shellServer } from "../helpers/shell.ts";
 import { HAS_TMUX, screen } from "../helpers/tmux.ts";
 import { temporaryFolder, type TemporaryFolder } from "../helpers/temp.ts";
 import { until } from "../helpers/until.ts";
+
+/** Of an echo, bytes. */
+const BODY = 256 * 1024;
 
 /** A put of 2 MB that stands still after its first bytes, until the relay lets it go on. */
 async function slowPut(server: Serving, client: TemporaryFolder, relay: Relay, ...more: string[]) {
@@ -58,6 +62,60 @@ describe("a server that is told to stop", () => {
     expect(await put.ended()).toBe(0);
     expect(await server.process.exited).toBe(0);
     expect((await stat(folder.join("big"))).size).toBe(2_000_000);
+  });
+
+  test("has sent all of its answers first, also to a client that is slow to read them", async () => {
+    await using server = await serve();
+    await using relay = await Relay.start(server.port);
+    using peer = await scriptedClient(codeAt(server.join, relay.port));
+    const { connection } = peer.channel;
+    relay.faults.down.stalled = true;
+    // more than the kernel and the server hold
+    for (let seq = 0; seq < 128; seq++) peer.send({ type: "echo", size: BODY, seq }, new Uint8Array(BODY));
+    const isStill = async (): Promise<boolean> => {
+      const { queued } = connection;
+      await Bun.sleep(300);
+      return queued > 0 && connection.queued === queued;
+    };
+    await until(isStill, "a server that waits for its client");
+    server.process.kill("SIGTERM");
+    await until(
+      async () => (await sock(["echo", "--count", "1"], { env: { SOCK_JOIN: server.join } })).status === 6,
+      "the refusal",
+    );
+    relay.faults.down.stalled = false;
+    relay.faults.down.rate = 4_000_000;
+    const seen = await peer.until();
+    expect(seen.map(({ seq }) => seq)).toEqual([...seen.slice(1).keys(), undefined]);
+    expect(seen.at(-1)?.type).toBe("closing");
+    expect(await server.process.exited).toBe(0);
+    expect(resultOf(server.stdout())).toMatchObject({ status: 0, sessions_cut: 0 });
+  });
+
+  test("begins nothing for one that was only on its way", async () => {
+    await using folder = await temporaryFolder();
+    await using client = await temporaryFolder();
+    await using server = await serve({ args: [folder.path] });
+    await using relay = await Relay.start(server.port);
+    await using put = await slowPut(server, client, relay);
+    await using late = await Relay.start(server.port);
+    late.faults.up.stalled = true;
+    const { pid } = server.process;
+    const before = openDescriptors(pid);
+    const env = { SOCK_JOIN: codeAt(server.join, late.port) };
+    await using echo = await start(["echo", "--count", "1", "--json"], { env });
+    await until(() => openDescriptors(pid) > before, "its connection");
+    server.process.kill("SIGTERM");
+    await until(
+      async () => (await sock(["echo"], { env: { SOCK_JOIN: server.join } })).status === 6,
+      "the refusal",
+    );
+    late.faults.up.stalled = false;
+    expect(await echo.ended()).toBe(6);
+    expect(resultOf(echo.stdout())).toMatchObject({ code: "draining" });
+    relay.faults.up.rate = Infinity;
+    expect(await put.ended()).toBe(0);
+    expect(await server.process.exited).toBe(0);
   });
 
   test("leaves at once at the second signal; the client hears it, and nothing is published", async () => {
