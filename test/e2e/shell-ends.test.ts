@@ -91,9 +91,9 @@ describe("the client has gone", () => {
     await until(() => child.stdout() === "up\n");
     child.process.kill("SIGKILL");
     await until(() => existsSync(file) && readFileSync(file, "utf8") === "done\n", "its work");
-    const [pid] = await until(() => processesWith(`sleep\0${word}`));
-    expect(isAlive(pid ?? 0)).toBe(true);
-    process.kill(pid ?? 0, "SIGKILL");
+    const pid = await until(() => processesWith(`sleep\0${word}`)[0]);
+    expect(isAlive(pid)).toBe(true);
+    process.kill(pid, "SIGKILL");
   });
 
   test("cut in the middle of the output at many places: never status 0 with less than all", async () => {
