@@ -26,6 +26,7 @@ export async function answerUdp(session: Session, asked: Udp): Promise<void> {
     if (!session.allows("udp"))
       session.stop(new SockError("capability", `${grant.name} may not do this any more`));
   }, ALLOWED_POLL_MS);
+  let isOver = false;
   try {
     channel.send({ type: "udp", cookie: cookie.toHex(), key: key.toBase64() });
     for (;;) {
@@ -36,7 +37,8 @@ export async function answerUdp(session: Session, asked: Udp): Promise<void> {
       const counts = run.counts();
       if (message.final) begun.end();
       channel.send({ ...counts });
-      if (message.final) break;
+      isOver = message.final;
+      if (isOver) break;
     }
   } finally {
     clearInterval(poll);
@@ -49,7 +51,7 @@ export async function answerUdp(session: Session, asked: Udp): Promise<void> {
       `${answered} ${answered === 1 ? "datagram" : "datagrams"}${limit}${damaged} from ${peer ?? "nowhere"}`,
       run.bytes,
       started,
-      "ok",
+      isOver ? "ok" : "cut",
     );
   }
 }

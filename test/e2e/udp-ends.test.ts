@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
-import { resultOf, sock } from "../helpers/run.ts";
-import { scriptedServer } from "../helpers/scripted.ts";
+import { events, resultOf, sock } from "../helpers/run.ts";
+import { scriptedClient, scriptedServer } from "../helpers/scripted.ts";
 import { serve } from "../helpers/serve.ts";
 import { Listener } from "../helpers/udp-session.ts";
 import { until } from "../helpers/until.ts";
@@ -13,6 +13,21 @@ async function measured(args: readonly string[], env: Record<string, string>) {
   const ran = await sock(["udp", ...args, "--json"], { env });
   return { ...ran, result: resultOf(ran.stdout) };
 }
+
+test("the owner's line tells a run that was cut from one that came to its end", async () => {
+  await using server = await serve();
+  const env = { SOCK_JOIN: server.join };
+  const lines = () =>
+    events(server.stdout()).filter(({ type, verb }) => type === "request" && verb === "udp");
+  expect((await sock(["udp", "--count", "3"], { env })).status).toBe(0);
+  expect((await sock(["udp", ":", "hi"], { env })).stdout).toBe("hi\n");
+  using peer = await scriptedClient(server.join);
+  peer.send({ type: "udp", count: 100, interval: 10_000_000, bytes: 64 });
+  expect((await peer.next())?.type).toBe("udp");
+  peer.channel.connection.terminate();
+  await until(() => lines().length === 3, "its line");
+  expect(lines().map(({ outcome }) => outcome)).toEqual(["ok", "ok", "cut"]);
+});
 
 describe("diagnosis", () => {
   for (const [way, words] of [
