@@ -33,6 +33,8 @@ export async function answerChat(session: Session, request: EnterChat): Promise<
       if (message.type === "finish") break;
       if (message.type !== "say") throw new SockError("protocol", `${message.type} in the middle of a chat`);
       await pace.next();
+      // what waited here is not said by one who has gone, or may not any more
+      if (channel.failure !== undefined) throw channel.failure;
       session.require("chat");
       lines += 1;
       bytes += Buffer.byteLength(message.text);

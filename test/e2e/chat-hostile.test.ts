@@ -1,6 +1,7 @@
 /** Chats with servers and clients that do what none should. */
 import { describe, expect, test } from "bun:test";
 import type { Header } from "../../src/protocol/frame.ts";
+import { CHAT_BURST } from "../../src/protocol/constants.ts";
 import { start } from "../helpers/child.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
 import { scriptedClient, scriptedServer } from "../helpers/scripted.ts";
@@ -98,6 +99,26 @@ describe("a client", () => {
     const ran = await sock(["chat", "--name", "kai"], { env: { SOCK_JOIN: server.join }, stdin: "x\n" });
     expect(ran.status).toBe(0);
   });
+
+  for (const how of ["vanishes", "loses its key"] as const) {
+    test(`that ${how} says nothing more, however much it had sent`, async () => {
+      await using server = await serve();
+      const owner = (...args: string[]) => sock(args, { home: server.home });
+      const where = ["--host", `127.0.0.1:${server.port}`];
+      const { stdout: join } = await owner("invite", "--direct", "--allow", "chat", "--name", "ci", ...where);
+      using ear = await scriptedClient(server.join);
+      using mouth = await scriptedClient(join.trim(), "fedcba9876543210".repeat(2));
+      ear.send({ type: "chat", name: "ear" });
+      expect((await ear.next())?.type).toBe("room");
+      mouth.send({ type: "chat", name: "mouth" });
+      for (let seq = 1; seq <= 2 * CHAT_BURST; seq++) mouth.send({ type: "say", seq, text: `line ${seq}` });
+      await ear.until("said");
+      if (how === "vanishes") mouth.channel.connection.terminate();
+      else expect((await owner("revoke", "ci")).status).toBe(0);
+      const said = (await ear.until("left")).filter(({ type }) => type === "said");
+      expect(said.length).toBeLessThan(1.5 * CHAT_BURST);
+    });
+  }
 
   test("that never reads is put out before much is kept for it", async () => {
     await using server = await serve();
