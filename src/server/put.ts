@@ -48,6 +48,7 @@ class PutConversation {
   /** The only one so far, for the owner's line. */
   #only: Outcome | undefined;
   #seen = 0;
+  #ended = false;
   /** Entries so far, and those of them that were only offered yet; counted where there is a limit. */
   #entries = 0;
   readonly #offered = new Set<number>();
@@ -160,6 +161,7 @@ class PutConversation {
             }
             await this.#publish().finally(() => this.#mustBeInPlace());
             channel.send({ type: "result", ...this.#receiver.counts });
+            this.#ended = true;
             return;
           default:
             throw new SockError("protocol", `${message.type} in the middle of a put`);
@@ -273,7 +275,8 @@ class PutConversation {
     const { files, bytes, skipped, failed } = counts;
     const more = `${skipped > 0 ? `, ${skipped} skipped` : ""}${failed > 0 ? `, ${failed} failed` : ""}`;
     const what = `${this.#request.to || "."}  ${files} files${more}`;
-    this.#session.report("put", what, bytes, this.#started, failed > 0 ? "some-failed" : "ok");
+    const outcome = failed > 0 ? "some-failed" : "ok";
+    this.#session.report("put", what, bytes, this.#started, this.#ended ? outcome : "cut");
   }
 }
 

@@ -67,6 +67,7 @@ export class Session {
   /** Whether a request is being answered. */
   busy = false;
   #draining = false;
+  #stopped: SockError | undefined;
   #delayed: DelayedEchoes | undefined;
   readonly #since = performance.now();
   #echoes = 0;
@@ -124,7 +125,7 @@ export class Session {
   /** Hands requests to `answer`, one after another, until the client says `bye` or the connection ends. */
   async serve(answer: Answer): Promise<void> {
     for (;;) {
-      const frame = await this.channel.next();
+      const frame = await this.#frame();
       const message = parseClientMessage(frame.header);
       // answers keep the order of what was asked
       if (message.type !== "echo") await this.#delayed?.flush();
@@ -147,7 +148,7 @@ export class Session {
 
   /** The next frame of a request that has several. */
   async next(): Promise<{ message: ClientMessage; frame: ReceivedFrame }> {
-    const frame = await this.channel.next();
+    const frame = await this.#frame();
     return { message: parseClientMessage(frame.header), frame };
   }
 
@@ -183,8 +184,9 @@ export class Session {
       );
   }
 
-  /** Ends the session at once and tells the client why. */
+  /** Ends the session at once and tells the client why; what has come of it and was not looked at yet is dropped. */
   stop(error: SockError): void {
+    this.#stopped ??= error;
     this.channel.refuse(error);
   }
 
@@ -219,6 +221,11 @@ export class Session {
       ms,
       outcome,
     });
+  }
+
+  #frame(): Promise<ReceivedFrame> | ReceivedFrame {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    return this.channel.next();
   }
 
   #hello(frame: Frame): ClientHello {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { DRAIN_MS } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
@@ -243,6 +244,25 @@ describe("grants that change while it runs", () => {
     expect(performance.now() - began).toBeLessThan(2000);
     expect(resultOf(put.stdout())).toMatchObject({ code: "revoked", files: 0 });
     expect(await readdir(folder.path)).not.toContain("big");
+  });
+
+  test("in the middle of a put of many: what came and waited is not published, and the owner reads that it was cut", async () => {
+    await using folder = await temporaryFolder();
+    await using client = await temporaryFolder();
+    await using server = await serve({ args: ["--rate", "100k", folder.path] });
+    const direct = await sock(["invite", "--direct", "--name", "ci", "--json"], { home: server.home });
+    for (let n = 0; n < 100; n++) await writeFile(client.join(`f${n}`), randomBytes(20_000));
+    const put = ["put", ...Array.from({ length: 100 }, (_, n) => `f${n}`), ":to/", "--json"];
+    const env = { SOCK_JOIN: String(resultOf(direct.stdout)["join"]) };
+    await using child = await start(put, { env, home: client.path });
+    const published = async () =>
+      (await readdir(folder.path, { recursive: true })).filter((name) => /\/f\d+$/.test(name));
+    await until(async () => (await published()).length > 0, "the first");
+    await sock(["revoke", "ci"], { home: server.home });
+    expect(await child.ended()).toBe(4);
+    const line = () => events(server.stdout()).find(({ verb }) => verb === "put");
+    expect(await until(line, "the owner's line")).toMatchObject({ outcome: "cut" });
+    expect((await published()).length).toBeLessThan(50);
   });
 
   test("allow and deny, a new code, and the end of a key", async () => {
