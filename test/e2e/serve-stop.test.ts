@@ -71,12 +71,13 @@ describe("a server that is told to stop", () => {
     using peer = await scriptedClient(codeAt(server.join, relay.port));
     const { connection } = peer.channel;
     relay.faults.down.stalled = true;
+    let seq = 0;
     // more than the kernel and the server hold
-    for (let seq = 0; seq < 128; seq++) peer.send({ type: "echo", size: BODY, seq }, new Uint8Array(BODY));
     const isStill = async (): Promise<boolean> => {
+      for (; !connection.congested; seq++) peer.send({ type: "echo", size: BODY, seq }, new Uint8Array(BODY));
       const { queued } = connection;
       await Bun.sleep(300);
-      return queued > 0 && connection.queued === queued;
+      return connection.queued === queued;
     };
     await until(isStill, "a server that waits for its client");
     server.process.kill("SIGTERM");
@@ -85,7 +86,7 @@ describe("a server that is told to stop", () => {
       "the refusal",
     );
     relay.faults.down.stalled = false;
-    relay.faults.down.rate = 4_000_000;
+    relay.faults.down.rate = 20_000_000;
     const seen = await peer.until();
     expect(seen.map(({ seq }) => seq)).toEqual([...seen.slice(1).keys(), undefined]);
     expect(seen.at(-1)?.type).toBe("closing");
