@@ -96,6 +96,9 @@ class Collected {
         this.#pieces[name].push(piece.slice());
       } else if (!this.#full) {
         this.#full = true;
+        // it has no answer now, and others may need the room
+        for (const pieces of Object.values(this.#pieces)) pieces.length = 0;
+        this.release();
         this.onFull();
       }
     }
