@@ -50,9 +50,13 @@ export class Session {
   /** Called when it says so. */
   onClosing: (() => void) | undefined;
 
-  private constructor(channel: Channel, server: ServerHello) {
+  /** Its key came with this run, in a code, and not by `sock join`. */
+  readonly #isByCode: boolean;
+
+  private constructor(channel: Channel, server: ServerHello, isByCode: boolean) {
     this.channel = channel;
     this.server = server;
+    this.#isByCode = isByCode;
   }
 
   /** Throws what `connect` throws, and the server's refusal. */
@@ -98,7 +102,7 @@ export class Session {
       name: clientName(),
     });
     try {
-      return new Session(channel, await greeting(channel));
+      return new Session(channel, await greeting(channel), target.ephemeral);
     } catch (thrown) {
       channel.end();
       throw thrown;
@@ -114,10 +118,12 @@ export class Session {
   require(capability: string): void {
     if (this.server.caps.includes(capability)) return;
     const { key } = this.server;
+    // the server of a pair (SOCK_SERVE) has no list
+    const other = this.#isByCode ? `, or a new code with --allow ${capability}` : "";
     throw new SockError(
       "capability",
       `the key ${key} does not allow ${capability} there`,
-      `on the server: sock clients allow ${key} ${capability}`,
+      `on the server: sock clients allow ${key} ${capability}${other}`,
     );
   }
 

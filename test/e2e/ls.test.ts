@@ -171,7 +171,9 @@ describe("what fails", () => {
     const code = await sock(["invite", "--direct", "--name", "ci", "--allow", "get"], { home: server.home });
     const ran = await sock(["ls", "--json"], { env: { SOCK_JOIN: code.stdout } });
     expect(resultOf(ran.stdout)).toMatchObject({ status: 4, code: "capability" });
-    expect(resultOf(ran.stdout)["hint"]).toContain("sock clients allow ci");
+    expect(resultOf(ran.stdout)["hint"]).toBe(
+      "on the server: sock clients allow ci ls, or a new code with --allow ls",
+    );
     using client = await scriptedClient(code.stdout);
     // the request is refused, the session goes on
     for (const path of ["", "none", "../x"]) {
