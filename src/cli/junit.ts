@@ -1,6 +1,7 @@
 /** `--junit FILE`: the verdict as CI systems read it, a test case for each stated limit and one for the run. */
 import type { SockError } from "../errors.ts";
 import { isMet, type Threshold } from "../measure/verdict.ts";
+import { missedWords } from "./thresholds.ts";
 
 export interface JunitReport {
   /** The command: udp. */
@@ -18,7 +19,7 @@ export function junitXml({ verb, name, thresholds, failure, started }: JunitRepo
   const testCase = caseOf(`sock.${verb}`);
   const cases = [
     testCase("run", failure === undefined ? undefined : ["error", `${failure.code}: ${failure.message}`]),
-    ...thresholds.map((one) => testCase(one.name, isMet(one) ? undefined : ["failure", words(one)])),
+    ...thresholds.map((one) => testCase(one.name, isMet(one) ? undefined : ["failure", missedWords(one)])),
   ];
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
@@ -27,11 +28,6 @@ export function junitXml({ verb, name, thresholds, failure, started }: JunitRepo
     "</testsuite>",
     "",
   ].join("\n");
-}
-
-function words({ value, limit, unit, atLeast }: Threshold): string {
-  const bound = atLeast === true ? "at least" : "at most";
-  return `${value === null ? "unknown" : `${value} ${unit}`.trim()}, stated is ${bound} ${limit} ${unit}`.trim();
 }
 
 type Problem = [element: "error" | "failure", message: string] | undefined;

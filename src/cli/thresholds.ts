@@ -105,6 +105,11 @@ export function thresholdLines(thresholds: readonly Threshold[]): string[] {
   });
 }
 
+/** "31.4 ms, stated is at most 20.0 ms". */
+export function missedWords({ value, limit, unit, atLeast }: Threshold): string {
+  return `${shown(value, unit)}, stated is ${atLeast === true ? "at least" : "at most"} ${shown(limit, unit)}`;
+}
+
 function found({ name, value, unit }: Threshold): string {
   // a thousandth of fewer would be the longest
   return value === null && name === "max-p99.9" ? "unknown: needs 1,000 round trips" : shown(value, unit);

@@ -1,7 +1,7 @@
 /** What a run came to, in one line and a few more. */
 import type { SockError } from "../../errors.ts";
 import { isMet, type Threshold } from "../../measure/verdict.ts";
-import { LEAST_KEPT, shown, slowWords } from "../thresholds.ts";
+import { LEAST_KEPT, missedWords, slowWords } from "../thresholds.ts";
 import type { Verdict } from "./page.ts";
 import { whole } from "./tables.ts";
 
@@ -20,7 +20,7 @@ export interface Ran {
 
 export function verdictOfRun({ limits, problem, complete, sent, count, unit, kept }: Ran): Verdict {
   const missed = limits.filter((one) => !isMet(one));
-  const lines = missed.map(missedWords);
+  const lines = missed.map((one) => `${one.name}: ${missedWords(one)}`);
   if (!complete && sent < count)
     lines.unshift(`not complete: ${whole(sent)} of ${whole(count)} ${unit}s were sent`);
   if (problem !== undefined) {
@@ -35,9 +35,4 @@ export function verdictOfRun({ limits, problem, complete, sent, count, unit, kep
   if (limits.length === 0) return { mood: "none", title: "No limit was stated", lines };
   const all = ["", "The limit is", "Both limits are"][limits.length] ?? `All ${limits.length} limits are`;
   return { mood: "good", title: `${all} met`, lines };
-}
-
-function missedWords({ name, value, limit, unit, atLeast }: Threshold): string {
-  const bound = atLeast === true ? "at least" : "at most";
-  return `${name}: ${shown(value, unit)}, stated is ${bound} ${shown(limit, unit)}`;
 }
