@@ -35,6 +35,9 @@ export interface UdpMeasured {
 
 /** What is agreed for a run without a schedule: faster than any round trip. */
 const PING_PONG_NS = 10_000;
+/** A plain server that is waited for is sent a datagram, waited for so long, and sent the next one so much later, ms. */
+const TRY_MS = 1000;
+const TRY_AGAIN_MS = 100;
 
 interface Peer {
   address: string;
@@ -181,10 +184,21 @@ function canBe(
 export async function measurePlain(peer: Peer, options: UdpOptions): Promise<UdpMeasured> {
   const line = await Line.open(peer.address.includes(":") ? "::" : "0.0.0.0");
   try {
+    await untilAnswered(line, peer, options);
     if (options.warmup > 0) await plainRun(line, peer, { ...warm(options), count: options.warmup });
     return await plainRun(line, peer, options);
   } finally {
     line.close();
+  }
+}
+
+/** Nothing else says of such a server that it is up: one datagram after another, until one comes back or `readyMs` is over. */
+async function untilAnswered(line: Line, peer: Peer, options: UdpOptions): Promise<void> {
+  const end = performance.now() + (options.readyMs ?? 0);
+  while (performance.now() < end && options.signal?.aborted !== true) {
+    const { trips } = await plainRun(line, peer, { ...warm(options), count: 1, waitMs: TRY_MS });
+    if (trips.back > 0) return;
+    await Bun.sleep(Math.min(TRY_AGAIN_MS, Math.max(0, end - performance.now())));
   }
 }
 

@@ -90,47 +90,6 @@ describe("echo", () => {
   });
 });
 
-describe("a plain echo server", () => {
-  test("text, and what can be known of round trips; the rest is null", async () => {
-    const echo = await Bun.udpSocket({
-      hostname: "127.0.0.1",
-      socket: { data: (socket, bytes, port, address) => void socket.send(bytes, port, address) },
-    });
-    const url = `udp://127.0.0.1:${echo.port}`;
-    expect((await sock(["udp", url, "hah"])).stdout).toBe("hah\n");
-    const { result, status } = await measured([url, "--count", "20", "--interval", "2ms"], {});
-    expect(status).toBe(0);
-    const unknown = { lost: null, duplicates: null, reordered: null, corrupt: null };
-    expect(result).toMatchObject({
-      sent: 20,
-      received: 20,
-      loss_percent: 0,
-      up: unknown,
-      down: unknown,
-      both: { lost: 0, duplicates: 0, reordered: 0, corrupt: 0 },
-      rate_limited: null,
-      server_us: { n: 0, p50: null },
-      rtt_us: { n: 20 },
-    });
-    const limited = await measured([url, "--count", "5", "--max-loss-up", "50%"], {});
-    expect(limited.result).toMatchObject({
-      status: 3,
-      verdict: { missed: [{ name: "max_loss_up", value: null }] },
-    });
-    echo.close();
-  });
-
-  test("nobody there: a clear end at once", async () => {
-    const gone = await Bun.udpSocket({ hostname: "127.0.0.1" });
-    const { port } = gone;
-    gone.close();
-    const begun = performance.now();
-    const ran = await measured([`udp://127.0.0.1:${port}`], {});
-    expect(performance.now() - begun).toBeLessThan(1000);
-    expect(ran.result).toMatchObject({ status: 6, code: "refused", complete: false, received: 0 });
-  });
-});
-
 describe("measuring", () => {
   test("the result is a contract, in less than 4 KB, within 1.1 s", async () => {
     await using server = await serve();
