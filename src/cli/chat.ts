@@ -1,9 +1,8 @@
-import { userInfo } from "node:os";
 import { Chat, type Person } from "../client/chat.ts";
 import { resolveHost, type Target } from "../client/hosts.ts";
 import { Session } from "../client/session.ts";
 import { SockError } from "../errors.ts";
-import { thisUser } from "../os/user.ts";
+import { userName } from "../os/user.ts";
 import { meantUrl } from "../plain/address.ts";
 import { escapeForDisplay } from "../text/escape.ts";
 import { ChatScreen } from "./chat-screen.ts";
@@ -83,7 +82,8 @@ async function talkThere(
   const chat = new Chat({
     ...retryOptions(context, given.retry),
     onRetry: (error) => screen.notice(`* ${error.message}; trying again`),
-    name: given.name ?? ownName(),
+    // without one the key's counts
+    name: given.name ?? userName() ?? null,
     open: async () => Session.open(host, sessionOptions(context)),
     onRoom: (name, people) => {
       context.json.emit({ type: "room", name, people });
@@ -135,13 +135,4 @@ async function rejected(work: Promise<void>): Promise<never> {
 function shown({ name, key }: Person): string {
   const [called, by] = [escapeForDisplay(name), escapeForDisplay(key)];
   return called === by ? called : `${called} (${by})`;
-}
-
-/** Undefined in a container whose uid has no name; then the key's counts. */
-function ownName(): string | null {
-  try {
-    return thisUser()?.name ?? userInfo().username;
-  } catch {
-    return null;
-  }
 }

@@ -42,7 +42,8 @@ export function ownFolders(env: Env): readonly FileId[] {
 export type Meant = (host: string) => string;
 
 /**
- * The server behind a word, with or without a colon; where there is none, `meant` says what the word may be instead; undefined and a colon alone are the default host: SOCK_JOIN, SOCK_JOIN_FILE, or the only joined one.
+ * The server behind a word, with or without a colon; undefined and a colon alone are the default host: SOCK_JOIN,
+ * SOCK_JOIN_FILE, or the only joined one. Where there is none, `meant` says what the word may be instead.
  * @throws SockError `no-code`, `not-found`, `usage` (several hosts; a damaged code), `state`
  */
 export function resolveHost(
@@ -163,35 +164,34 @@ function namesInEnv(env: Env): string[] {
 }
 
 function notFound(word: string, env: Env, folder: string, meant?: Meant): SockError {
+  const what = `no host ${JSON.stringify(word.slice(0, 80))}`;
+  return new SockError("not-found", what, notFoundHint(word, env, folder, meant));
+}
+
+function notFoundHint(word: string, env: Env, folder: string, meant?: Meant): string {
   const joined = listHosts(folder).map((host) => host.name);
   const servers = [...joined, ...namesInEnv(env)];
+  const names = [...servers, LOCAL];
   const hasDefault = Boolean(env["SOCK_JOIN"] || env["SOCK_JOIN_FILE"]);
-  return new SockError("not-found", `no host ${JSON.stringify(word.slice(0, 80))}`, hint());
-
-  function hint(): string {
-    const names = [...servers, LOCAL];
-    // as ssh has it; who somebody is, their key says
-    const own = word.toLowerCase().replace(/^.*@/, "");
-    const [named = "", port] = own.split(":", 2);
-    if (port !== undefined && servers.includes(named)) {
-      const corrects = joined.includes(named)
-        ? `; sock hosts set ${named} address=HOST:PORT corrects it`
-        : "";
-      return `did you mean ${named}? its port came with the code${corrects}`;
-    }
-    if (isAddress(word)) {
-      const place = word.includes(":") ? word : `${word}:PORT`;
-      return `sock join CODE gives it a name; one that speaks no sock is tcp://${place}, or udp://${place}`;
-    }
-    const near = names.includes(own) ? own : nearest(own, names);
-    if (near !== undefined) return `did you mean ${near}? known are ${names.join(" ")}`;
-    const byDefault = hasDefault ? "; : is the one of SOCK_JOIN" : "";
-    const known = `known are ${names.join(" ")}; sock join adds one${byDefault}`;
-    if (meant === undefined) return known;
-    const [only, second] = servers;
-    const host = hasDefault ? "" : only === undefined || second !== undefined ? "HOST" : only;
-    return `${escapeForDisplay(meant(host))}; ${known}`;
+  // as ssh has it; who somebody is, their key says
+  const own = word.toLowerCase().replace(/^.*@/, "");
+  const [named = "", port] = own.split(":", 2);
+  if (port !== undefined && servers.includes(named)) {
+    const corrects = joined.includes(named) ? `; sock hosts set ${named} address=HOST:PORT corrects it` : "";
+    return `did you mean ${named}? its port came with the code${corrects}`;
   }
+  if (isAddress(word)) {
+    const place = word.includes(":") ? word : `${word}:PORT`;
+    return `sock join CODE gives it a name; one that speaks no sock is tcp://${place}, or udp://${place}`;
+  }
+  const near = names.includes(own) ? own : nearest(own, names);
+  if (near !== undefined) return `did you mean ${near}? known are ${names.join(" ")}`;
+  const byDefault = hasDefault ? "; : is the one of SOCK_JOIN" : "";
+  const known = `known are ${names.join(" ")}; sock join adds one${byDefault}`;
+  if (meant === undefined) return known;
+  const [only, second] = servers;
+  const host = hasDefault ? "" : only === undefined || second !== undefined ? "HOST" : only;
+  return `${escapeForDisplay(meant(host))}; ${known}`;
 }
 
 /** `10.0.0.7`, `db1:7625`: what other tools call a host. */

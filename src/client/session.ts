@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { hostname, userInfo } from "node:os";
-import { thisUser } from "../os/user.ts";
+import { hostname } from "node:os";
+import { userName } from "../os/user.ts";
 import { SockError } from "../errors.ts";
 import { FEATURE_ZSTD, PROTOCOL_VERSION, RUN_ID_BYTES } from "../protocol/constants.ts";
 import { checkMust } from "../protocol/frame.ts";
@@ -229,13 +229,7 @@ export async function released<T>(
 
 /** How this client is called in the server's lists, until its owner says otherwise. */
 export function clientName(): string {
-  let user = "user";
-  try {
-    user = thisUser()?.name ?? userInfo().username;
-  } catch {
-    // a container's uid without an entry in passwd
-  }
-  return `${user}-${hostname()}`.slice(0, 60);
+  return `${userName() ?? "user"}-${hostname()}`.slice(0, 60);
 }
 
 function reasonOf(signal: AbortSignal): SockError {

@@ -1,5 +1,6 @@
 /** The user who runs this, by the system's list of users: Bun's own userInfo() asks the environment. */
 import { readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { passwd } from "./native.ts";
 
 export interface User {
@@ -17,6 +18,15 @@ export function thisUser(): User | undefined {
   if (uid === undefined) return undefined;
   known ??= passwd(uid) ?? fromFile(uid);
   return known;
+}
+
+/** Undefined in a container whose uid has no name. */
+export function userName(): string | undefined {
+  try {
+    return thisUser()?.name ?? userInfo().username;
+  } catch {
+    return undefined;
+  }
 }
 
 /** passwd(5): name, password, uid, gid, comment, home, shell. */

@@ -6,22 +6,31 @@ import { resultOf, sock } from "../helpers/run.ts";
 import { serve } from "../helpers/serve.ts";
 import { temporaryFolder } from "../helpers/temp.ts";
 
-interface Figures {
-  readonly [name: string]: unknown;
+/** What is null without samples may be null. */
+interface Figures extends Readonly<Record<string, unknown>> {
   readonly seconds: number;
   readonly sent: number;
   readonly done: number;
-  readonly rtt_us: { readonly max: number; readonly n: number };
+  readonly rtt_us: { readonly max: number | null; readonly n: number };
   readonly jitter_us: {
-    readonly ipdv_abs_p50: number;
-    readonly ipdv_abs_p99: number;
-    readonly pdv_p95_p50: number;
+    readonly ipdv_abs_p50: number | null;
+    readonly ipdv_abs_p99: number | null;
+    readonly pdv_p95_p50: number | null;
   };
+}
+
+function isFigures(result: Readonly<Record<string, unknown>>): result is Figures {
+  return (
+    ["seconds", "sent", "done"].every((name) => typeof result[name] === "number") &&
+    ["rtt_us", "jitter_us"].every((name) => result[name] instanceof Object)
+  );
 }
 
 async function figures(args: readonly string[], env: Record<string, string> = {}): Promise<Figures> {
   const ran = await sock(["echo", ...args, "--json"], { env });
-  return resultOf(ran.stdout) as unknown as Figures;
+  const result = resultOf(ran.stdout);
+  if (!isFigures(result)) throw new Error(`no figures in ${ran.stdout}`);
+  return result;
 }
 
 /** Bytes of a round trip where nothing else is asked for. */
