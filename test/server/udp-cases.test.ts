@@ -165,12 +165,16 @@ test("a flood at a socket whose run has been silent for a while keeps nobody fro
   await Bun.sleep(1200);
   const program = `
     const socket = await Bun.udpSocket({ socket: { data() {}, error() {} } });
-    for (;;) { for (let sent = 0; sent < 500; sent++) socket.send(Buffer.alloc(64), ${server.port}, "127.0.0.1"); await Bun.sleep(0); }`;
+    for (let round = 1; ; round++) {
+      for (let sent = 0; sent < 500; sent++) socket.send(Buffer.alloc(64), ${server.port}, "127.0.0.1");
+      if (round === 20) console.log("in full flood");
+      await Bun.sleep(0);
+    }`;
   const flooders = [1, 2, 3].map(() =>
-    Bun.spawn([process.execPath, "-e", program], { stdio: ["ignore", "ignore", "ignore"] }),
+    Bun.spawn([process.execPath, "-e", program], { stdio: ["ignore", "pipe", "ignore"] }),
   );
   try {
-    await Bun.sleep(500);
+    for (const { stdout } of flooders) await stdout.getReader().read();
     const started = performance.now();
     const ran = await sock(["ls", "--json"], { env: { SOCK_JOIN: server.join } });
     expect(ran.status).toBe(0);
