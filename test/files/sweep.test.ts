@@ -55,7 +55,8 @@ test("10,000 abandoned partials are swept while the event loop goes on", async (
   for (let n = 0; n < 10_000; n++) fs.writeFileSync(ground.path(PARTIAL_FOLDER, `${n}`), "");
   // the processor's time between two turns, not the clock's: the machine may have other work
   let longest = 0;
-  let last = processorMs();
+  const began = processorMs();
+  let last = began;
   const timer = setInterval(() => {
     const now = processorMs();
     longest = Math.max(longest, now - last);
@@ -63,8 +64,10 @@ test("10,000 abandoned partials are swept while the event loop goes on", async (
   }, 1);
   expect(await sweepPartials(root, Date.now() + 2 * PARTIAL_TTL_MS)).toBe(10_000);
   clearInterval(timer);
-  longest = Math.max(longest, processorMs() - last);
-  expect(longest).toBeLessThan(150);
+  const ended = processorMs();
+  longest = Math.max(longest, ended - last);
+  // a share of the whole, which a slow machine makes longer too
+  expect(longest).toBeLessThan((ended - began) / 4);
   expect(fs.readdirSync(ground.path(PARTIAL_FOLDER))).toEqual([]);
 }, 30_000);
 
