@@ -59,11 +59,13 @@ export class LineStream implements TextStream {
     return late.length === 0 ? out : join([late, out]);
   }
 
-  /** The beginning of a stream, bytes `from` on, of which some have waited elsewhere `since` then. */
+  /** The beginning of a stream, bytes `from` on, of which the first has waited elsewhere `since` then. */
   adopt(bytes: Uint8Array, from: number, since: number | undefined, force: Force): Uint8Array {
     this.#before = from > 0 ? (bytes[from - 1] ?? 0) : 0;
     const out = this.#all(bytes.subarray(from), force === "end" ? "none" : force);
-    if (this.#undecided) this.#since = force === "timeout" ? undefined : (since ?? this.#since);
+    if (force === "timeout") this.#since = undefined;
+    // what begins behind the first byte waits from now on, as it does in `#all`
+    else if (this.#undecided && this.#held.length === bytes.length - from) this.#since = since ?? this.#since;
     return out;
   }
 
