@@ -151,7 +151,11 @@ export function checkName(name: Name, platform: NodeJS.Platform = process.platfo
     );
   if (bytes.length > MAX_NAME_BYTES) throw badName(`a name is longer than ${MAX_NAME_BYTES} bytes`);
   if (bytes.includes(0) || bytes.includes(SLASH)) throw badName("a name with NUL or /");
-  if (typeof name !== "string") return;
+  if (typeof name !== "string") {
+    // `..` and the reserved names are looked for in text alone
+    if (typeof nameOf(name) === "string") throw badName("a name in bytes that is UTF-8");
+    return;
+  }
   if (!name.isWellFormed()) throw badName("a name is not well-formed Unicode");
   if (isReserved(name)) throw badName(`${PARTIAL_FOLDER} is reserved`);
   if (platform === "win32") checkWindowsName(name);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type ErrorCode, SockError } from "../../src/errors.ts";
-import { joinPath, nameOf, parseDestination, wireSegments } from "../../src/files/names.ts";
+import { checkName, joinPath, nameOf, parseDestination, wireSegments } from "../../src/files/names.ts";
 import { PARTIAL_FOLDER } from "../../src/protocol/constants.ts";
 import { codeOf } from "../helpers/codes.ts";
 
@@ -115,6 +115,13 @@ describe("a peer's path", () => {
     expect(codeOf(() => wireSegments(Buffer.concat([GBK, Buffer.from("/../x")]), "linux"))).toBe("outside");
     expect(codeOf(() => wireSegments(Buffer.concat([Buffer.from("/"), GBK]), "linux"))).toBe("outside");
     expect(codeOf(() => wireSegments(Buffer.concat([GBK, Buffer.from([0])]), "linux"))).toBe("bad-name");
+  });
+
+  test("as one name in bytes is for what is not UTF-8, whoever made the name", () => {
+    for (const name of ["..", ".", "a", PARTIAL_FOLDER, "é"]) {
+      expect(codeOf(() => checkName(Buffer.from(name), "linux"))).toBe("bad-name");
+    }
+    checkName(GBK, "linux");
   });
 
   test("survives being joined again", () => {
