@@ -6,7 +6,7 @@ import { flow } from "./native.ts";
 import { PtyDirectInput } from "./pty-direct-input.ts";
 import { PtyInput } from "./pty-input.ts";
 import { forgetInput, PtyMaster } from "./pty-master.ts";
-import { endSession } from "./session-processes.ts";
+import { endSession, workOf } from "./session-processes.ts";
 
 export interface PtyOptions extends Omit<ChildOptions, "stdin"> {
   readonly cols: number;
@@ -91,9 +91,12 @@ export class Pty {
     return this.#input.waiting;
   }
 
-  /** No program has its foreground but the one that it was begun with; false also where that can't be told. */
-  get isIdle(): boolean {
-    return this.#master?.foreground() === this.pid;
+  /**
+   * What the program that it was begun with has done so far, where no other has the foreground and its output flows: the
+   * same at two looks means that it waited. undefined also where that can't be told.
+   */
+  get idleMark(): string | undefined {
+    return !this.#held && this.#master?.foreground() === this.pid ? workOf(this.pid) : undefined;
   }
 
   /** A program that does not read what was typed is interrupted all the same: the key for it must not wait behind that. */

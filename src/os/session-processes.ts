@@ -45,11 +45,27 @@ function members(session: number): number[] {
     .filter((pid) => sessionOf(pid) === session);
 }
 
-/** Field 6 of /proc/PID/stat (proc_pid_stat(5)); the second may hold blanks and brackets. */
 function sessionOf(pid: number): number | undefined {
+  const session = statOf(pid)?.[6 - 3];
+  return session === undefined ? undefined : Number(session);
+}
+
+/**
+ * What a process that sleeps has done so far: two looks that find the same found it asleep all the while. It is more with
+ * every child that it makes. undefined for one that runs.
+ */
+export function workOf(pid: number): string | undefined {
+  const stat = statOf(pid);
+  if (stat?.[0] !== "S") return undefined;
+  const [faults, userTime, systemTime] = [stat[10 - 3], stat[14 - 3], stat[15 - 3]];
+  return `${faults} ${userTime} ${systemTime}`;
+}
+
+/** /proc/PID/stat (proc_pid_stat(5)) from its field 3 on; the second may hold blanks and brackets. */
+function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }

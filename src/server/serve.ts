@@ -65,7 +65,7 @@ export class Server {
     for (const session of this.#sessions) session.drain();
     // who only talks has nothing to finish
     this.#context.room.close();
-    // a shell that waits for a command has nothing to finish either; one whose program ends meanwhile is next
+    // a shell that waits for a command has nothing to finish either, which takes two looks; one whose program ends is next
     const stopped = new SockError("draining", "the server was stopped");
     const endIdle = (): void => this.#context.terminals.endIdle(stopped);
     const looking = setInterval(endIdle, IDLE_LOOK_MS);

@@ -85,6 +85,10 @@ class Viewing implements Viewer {
     this.#redraws = request.type === "attach" && wanted === undefined;
   }
 
+  get isBehind(): boolean {
+    return this.#sending || this.#at < this.#terminal.end;
+  }
+
   get sent(): number {
     return this.#at - this.#from;
   }

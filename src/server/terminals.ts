@@ -7,6 +7,8 @@ import { LINGER_MS, MAX_TERMINALS, MAX_TERMINALS_OF_KEY, TERMINAL_UNACKED } from
 
 /** The client of a terminal, as long as it is there. */
 export interface Viewer {
+  /** Output that is there has not been sent yet. */
+  readonly isBehind: boolean;
   /** There is output, or an end, to be sent. */
   wake(): void;
   /** Input up to here was taken. */
@@ -96,9 +98,9 @@ export class Terminals {
     for (const terminal of this.#all.values()) if (!isGood(terminal.owner)) await terminal.hangUp();
   }
 
-  /** Ends those in which nothing runs but their shell, and tells their clients why. */
+  /** Ends those in which nothing has happened since this was asked before, and tells their clients why. */
   endIdle(error: SockError): void {
-    for (const terminal of this.#all.values()) if (terminal.isIdle) terminal.stop(error);
+    for (const terminal of this.#all.values()) terminal.endIdle(error);
   }
 
   async close(): Promise<void> {
@@ -137,6 +139,8 @@ export class RemoteTerminal {
   #viewer: Viewer | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #stopping = false;
+  /** What `endIdle` saw. */
+  #idleMark: string | undefined;
 
   constructor(options: TerminalOptions, name: string, lingerMs: number, onGone: () => void) {
     const { owner, run, argv, calledAs, cwd, env, cols, rows } = options;
@@ -175,11 +179,6 @@ export class RemoteTerminal {
   }
   get taken(): number {
     return this.#taken;
-  }
-
-  /** Its shell waits for a command; false also where that can't be told. */
-  get isIdle(): boolean {
-    return this.#pty.isIdle;
   }
 
   /** The viewer from now on; the one before is told. */
@@ -251,8 +250,16 @@ export class RemoteTerminal {
     if (this.#keptBytes < TERMINAL_UNACKED / 2) this.#pty.hold(false);
   }
 
-  stop(reason: SockError): void {
-    if (this.#stopping) return;
+  /**
+   * Ends it where nothing has happened in it since this was asked before: its shell waits for a command, and all of its
+   * output is on its way. One look could find the shell between two commands, or output that nothing has read yet.
+   */
+  endIdle(reason: SockError): void {
+    const work = this.#viewer?.isBehind === true ? undefined : this.#pty.idleMark;
+    const mark = work === undefined ? undefined : `${work} ${this.#end}`;
+    const isIdle = mark !== undefined && mark === this.#idleMark;
+    this.#idleMark = mark;
+    if (!isIdle || this.#stopping) return;
     this.#stopping = true;
     this.#viewer?.stopped(reason);
     this.hangUp().catch(() => undefined);

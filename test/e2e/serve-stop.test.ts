@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { DRAIN_MS } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
@@ -137,9 +138,9 @@ describe("a server that is told to stop", () => {
 });
 
 describe.skipIf(!HAS_TMUX)("terminals of a server that is told to stop", () => {
-  const opened = async (server: Serving) => {
+  const opened = async (server: Serving, join = server.join) => {
     await writeFile(`${server.home}/.bash_profile`, "PS1='there> '; unset HISTFILE\n");
-    const here = await screen({ SOCK_JOIN: server.join });
+    const here = await screen({ SOCK_JOIN: join });
     await here.enter('set +m; $SOCK_BIN shell; echo "ended with $?"');
     await here.shows("there>");
     return here;
@@ -171,6 +172,25 @@ describe.skipIf(!HAS_TMUX)("terminals of a server that is told to stop", () => {
     expect(await here.shows("ended with 255")).toContain("wholely");
     expect(await server.process.exited).toBe(0);
     expect((await stat(`${go}ne`)).size).toBe(0);
+  });
+
+  test("one whose output is still on its way ends when all of it was sent", async () => {
+    await using server = await shellServer({ args: ["--login-shell", "/bin/bash"] });
+    await using relay = await Relay.start(server.port);
+    await using here = await opened(server, codeAt(server.join, relay.port));
+    relay.faults.down.stalled = true;
+    const done = `${server.home}/done`;
+    await here.enter(`clear; seq 30000; echo whole"ly"; touch ${done}`);
+    await until(() => existsSync(done), "the command's end");
+    server.process.kill("SIGTERM");
+    const env = { SOCK_JOIN: server.join };
+    await until(async () => (await sock(["echo", "--count", "1"], { env })).status === 6, "the refusal");
+    expect(server.process.exitCode).toBe(null);
+    relay.faults.down.stalled = false;
+    const shown = await here.shows("ended with 255");
+    expect(shown).toMatch(/29999\n30000\nwholely\n/);
+    expect(shown).toContain("the server was stopped");
+    expect(await server.process.exited).toBe(0);
   });
 });
 

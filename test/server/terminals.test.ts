@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { codeOf } from "../helpers/codes.ts";
+import { SockError } from "../../src/errors.ts";
 import { MAX_TERMINALS_OF_KEY, TERMINAL_UNACKED } from "../../src/protocol/constants.ts";
 import {
   type RemoteTerminal,
@@ -37,6 +38,7 @@ class Watcher implements Viewer {
   woken = 0;
   acked = 0;
   gone = false;
+  isBehind = false;
   wake(): void {
     this.woken += 1;
   }
@@ -240,5 +242,80 @@ describe("its end", () => {
     await using all = terminals();
     expect(codeOf(() => all.open(options("", { argv: ["/no/such/shell"] })))).toBe("not-found");
     expect(all.of("kai")).toEqual([]);
+  });
+});
+
+describe("the end of those in which nothing runs", () => {
+  const STOPPED = new SockError("draining", "the server was stopped");
+
+  async function watched(all: Terminals, line: string) {
+    const terminal = all.open(options(line));
+    const viewer = new Watcher();
+    terminal.attach(viewer, SIZE);
+    await until(() => output(terminal).includes("up"));
+    return { terminal, viewer };
+  }
+
+  const looked = (all: Terminals, looks: number): void => {
+    for (let look = 0; look < looks; look++) all.endIdle(STOPPED);
+  };
+
+  test("spares a shell in which something has happened since the last look", async () => {
+    await using all = terminals();
+    const { terminal, viewer } = await watched(all, "echo up; read first; echo whole; read second");
+    all.endIdle(STOPPED);
+    terminal.input(0, encoder.encode("go on\n"));
+    await until(() => output(terminal).includes("whole"));
+    all.endIdle(STOPPED);
+    expect(viewer.gone).toBe(false);
+    await until(() => {
+      all.endIdle(STOPPED);
+      return viewer.gone;
+    }, "its end");
+  });
+
+  test("spares a shell that is at work itself", async () => {
+    await using all = terminals();
+    const many = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo whole; read line";
+    const { terminal, viewer } = await watched(all, `echo up; ${many}`);
+    await until(() => {
+      all.endIdle(STOPPED);
+      return viewer.gone;
+    }, "its end");
+    expect(output(terminal)).toContain("whole");
+  });
+
+  test("waits for output that was not sent yet", async () => {
+    await using all = terminals();
+    const { viewer } = await watched(all, "echo up; read line");
+    viewer.isBehind = true;
+    looked(all, 50);
+    expect(viewer.gone).toBe(false);
+    viewer.isBehind = false;
+    await until(() => {
+      all.endIdle(STOPPED);
+      return viewer.gone;
+    }, "its end");
+  });
+
+  test("waits for output that is held back", async () => {
+    await using all = terminals();
+    const size = 2 * TERMINAL_UNACKED;
+    const { terminal, viewer } = await watched(
+      all,
+      `${RAW} head -c ${size} /dev/zero; echo whole; read line`,
+    );
+    await until(() => terminal.end >= TERMINAL_UNACKED, "so much that it is held back");
+    looked(all, 50);
+    expect(viewer.gone).toBe(false);
+    let last = "";
+    await until(() => {
+      last = output(terminal).slice(-20) || last;
+      terminal.used(terminal.end);
+      all.endIdle(STOPPED);
+      return viewer.gone;
+    }, "its end");
+    expect(terminal.end).toBeGreaterThan(size);
+    expect(last).toContain("whole");
   });
 });
