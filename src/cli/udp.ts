@@ -107,7 +107,7 @@ export default defineVerb({
     if (given.host !== undefined && /^(tcp:\/\/|unix:)/i.test(given.host)) {
       throw new SockError("usage", `${given.host} is not for UDP`, `sock echo ${given.host}`);
     }
-    if (!echoes) return measure(context, given);
+    if (!echoes) return measure(context, given, measured !== undefined);
     return given.text.length > 0
       ? echoText(context, given.host, given.text.join(" "), given, given.wait, (host) =>
           asText("udp", host, given),
@@ -116,7 +116,8 @@ export default defineVerb({
   },
 });
 
-async function measure(context: Context, given: UdpArgs): Promise<number> {
+/** `asked`: by a flag of its own; without one the host may have been meant as the text. */
+async function measure(context: Context, given: UdpArgs, asked: boolean): Promise<number> {
   const plain = given.host !== undefined && /^udp:\/\//i.test(given.host);
   const run = runOf(given, plain);
   const files = new RunFiles(given);
@@ -142,8 +143,7 @@ async function measure(context: Context, given: UdpArgs): Promise<number> {
     if (plain && given.host !== undefined) {
       measured = await measurePlain(await resolvePeer(given.host), options);
     } else {
-      const isMeasured = MEASURING.some((flag) => given[flag] !== undefined);
-      const meant = isMeasured ? undefined : (host: string) => asText("udp", host, given);
+      const meant = asked ? undefined : (host: string) => asText("udp", host, given);
       const target = resolveHost(given.host, context.env, undefined, meant);
       ({ name } = target);
       measured = await measureUdp(target, options);
