@@ -274,7 +274,8 @@ describe.skipIf(!HAS_TMUX)("a person", () => {
     await using _ = here;
     await using __ = relay;
     const word = sleepWord();
-    await here.enter(`run exec sleep ${word}`);
+    await here.enter(`run echo u""p; exec sleep ${word}`);
+    await here.shows(/^up$/m);
     await until(() => processesWith(`sleep\0${word}`).length === 1, "sleep");
     await here.key("C-c");
     await here.shows("SIGINT ended it");

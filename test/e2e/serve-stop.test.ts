@@ -281,9 +281,12 @@ describe("grants that change while it runs", () => {
     await until(async () => (await published()).length > 0, "the first");
     await sock(["revoke", "ci"], { home: server.home });
     expect(await child.ended()).toBe(4);
-    const line = () => events(server.stdout()).find(({ verb }) => verb === "put");
-    expect(await until(line, "the owner's line")).toMatchObject({ outcome: "cut" });
-    expect((await published()).length).toBeLessThan(50);
+    const lines = () => events(server.stdout()).filter(({ verb }) => verb === "put");
+    await until(() => lines().some(({ outcome }) => outcome === "cut"), "the owner's line");
+    const there = await published();
+    expect(there.length).toBeLessThan(50);
+    // a slow server may have answered the first alone
+    for (const { what, outcome } of lines()) if (outcome !== "cut") expect(there).toContain(String(what));
   });
 
   test("allow and deny, a new code, and the end of a key", async () => {
