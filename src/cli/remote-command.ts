@@ -35,6 +35,10 @@ export async function runRemote(context: Context, command: RemoteCommand): Promi
       });
       await shown.end();
       return exit;
+    } catch (thrown) {
+      // what a decoder still holds has arrived
+      await shown.end().catch(() => undefined);
+      throw thrown;
     } finally {
       release?.();
     }

@@ -107,6 +107,10 @@ export async function runTerminal(context: Context, host: Target, request: Termi
   try {
     over = await remote.run();
     await text?.end();
+  } catch (thrown) {
+    // what a decoder still holds has arrived
+    await text?.end().catch(() => undefined);
+    throw thrown;
   } finally {
     release();
     raw.end();

@@ -88,6 +88,15 @@ export class RemoteTerminal {
 
   /** Resolves when it is over. Throws what refused it, and `lost` when it could not be reached any more. */
   async run(): Promise<Over> {
+    try {
+      return await this.#run();
+    } finally {
+      // what has arrived is shown, however it ended
+      await this.#writing.catch(() => undefined);
+    }
+  }
+
+  async #run(): Promise<Over> {
     let deadline = Number.POSITIVE_INFINITY;
     let pause = FIRST_PAUSE_MS;
     for (;;) {

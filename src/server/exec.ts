@@ -240,7 +240,9 @@ class Command {
       clearTimeout(timer);
       timer = setTimeout(() => {
         // what waits for the client's reader is no silence
-        if (this.#credit.out.spent || this.#credit.err.spent) wait();
+        const isHeldBack =
+          this.#credit.out.spent || this.#credit.err.spent || this.#session.channel.congested;
+        if (isHeldBack) wait();
         else silent.resolve(false);
       }, HELD_OPEN_MS);
     };
