@@ -101,6 +101,11 @@ export class Pty {
 
   /** A program that does not read what was typed is interrupted all the same: the key for it must not wait behind that. */
   write(bytes: Uint8Array): void {
+    // the master's number may be another file's by now, and nobody reads that any more
+    if (this.#over) {
+      this.#onTaken(bytes.length);
+      return;
+    }
     this.#input.push(bytes);
     if (this.waiting === 0 || this.#slave === undefined) return;
     const key = this.#master?.signalKey(bytes);

@@ -68,6 +68,8 @@ class Viewing implements Viewer {
   #redraws: boolean;
   #sending = false;
   #replaced = false;
+  /** `over` was sent. */
+  #told = false;
   #toAck = 0;
   #acking: ReturnType<typeof setTimeout> | undefined;
   #over = Promise.withResolvers<string>();
@@ -83,10 +85,6 @@ class Viewing implements Viewer {
     this.#at = wanted ?? terminal.from;
     this.#from = this.#at;
     this.#redraws = request.type === "attach" && wanted === undefined;
-  }
-
-  get isBehind(): boolean {
-    return this.#sending || this.#at < this.#terminal.end;
   }
 
   get sent(): number {
@@ -108,12 +106,14 @@ class Viewing implements Viewer {
     try {
       const listening = this.#listened();
       const outcome = await this.#over.promise;
-      terminal.detach(this);
+      // the end is kept until its client says that it came
+      if (terminal.ended === undefined) terminal.detach(this, !this.#told);
       const failure = channel.failure === undefined ? await this.#session.owed(listening) : undefined;
+      if (failure === undefined && channel.failure === undefined) terminal.detach(this, false);
       return { outcome, failure };
     } finally {
       clearTimeout(this.#acking);
-      terminal.detach(this);
+      terminal.detach(this, true);
     }
   }
 
@@ -161,6 +161,8 @@ class Viewing implements Viewer {
   }
 
   #end(outcome: string, reason: string): void {
+    if (this.#told) return;
+    this.#told = true;
     const { ended } = this.#terminal;
     const { status, signal } =
       reason === "ended" && ended !== undefined ? ended : { status: null, signal: null };

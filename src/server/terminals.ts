@@ -7,8 +7,6 @@ import { LINGER_MS, MAX_TERMINALS, MAX_TERMINALS_OF_KEY, TERMINAL_UNACKED } from
 
 /** The client of a terminal, as long as it is there. */
 export interface Viewer {
-  /** Output that is there has not been sent yet. */
-  readonly isBehind: boolean;
   /** There is output, or an end, to be sent. */
   wake(): void;
   /** Input up to here was taken. */
@@ -41,11 +39,11 @@ export class Terminals {
 
   /** Throws `busy` where there are too many, `exists` for a name that is taken, and what starting it throws. */
   open(options: TerminalOptions): RemoteTerminal {
-    const own = this.of(options.owner);
-    if (this.#all.size >= MAX_TERMINALS || own.length >= MAX_TERMINALS_OF_KEY) {
+    if (this.#isFull(options.owner)) {
       throw new SockError("busy", "too many terminals are open there", "sock shell HOST --list");
     }
     const { name } = options;
+    const own = this.of(options.owner);
     if (name !== undefined && own.some((terminal) => terminal.name === name)) {
       throw new SockError(
         "exists",
@@ -60,9 +58,9 @@ export class Terminals {
     return terminal;
   }
 
-  /** The terminals of a key, the oldest first. */
+  /** The terminals of a key, the oldest first; not those that have ended and wait for their run only. */
   of(owner: string): RemoteTerminal[] {
-    return [...this.#all.values()].filter((terminal) => terminal.owner === owner);
+    return [...this.#all.values()].filter((terminal) => terminal.owner === owner && !terminal.isOver);
   }
 
   /** After a break: only the run that had it. Throws `not-found`. */
@@ -107,6 +105,18 @@ export class Terminals {
     await Promise.all([...this.#all.values()].map(async (terminal) => terminal.hangUp()));
   }
 
+  /** Those that have ended make room for one that begins. */
+  #isFull(owner: string): boolean {
+    for (const terminal of this.#all.values()) {
+      const ofAll = this.#all.size >= MAX_TERMINALS;
+      const ofKey =
+        [...this.#all.values()].filter((one) => one.owner === owner).length >= MAX_TERMINALS_OF_KEY;
+      if (!ofAll && !ofKey) return false;
+      if (terminal.isOver && (ofAll || terminal.owner === owner)) terminal.forget();
+    }
+    return this.#all.size >= MAX_TERMINALS || this.of(owner).length >= MAX_TERMINALS_OF_KEY;
+  }
+
   #freeName(own: readonly RemoteTerminal[]): string {
     for (let number = 1; ; number++) {
       if (!own.some((terminal) => terminal.name === String(number))) return String(number);
@@ -138,6 +148,8 @@ export class RemoteTerminal {
   #taken = 0;
   #viewer: Viewer | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
+  /** The viewer that it had last was lost, and may come back for the rest. */
+  #awaits = false;
   #stopping = false;
   /** What `endIdle` saw. */
   #idleMark: string | undefined;
@@ -167,6 +179,11 @@ export class RemoteTerminal {
     return this.#viewer !== undefined;
   }
 
+  /** It has ended, and nobody has its last output yet. */
+  get isOver(): boolean {
+    return this.ended !== undefined && this.#viewer === undefined;
+  }
+
   /** Offset of the oldest output that can still be sent, of the next that comes; input bytes that came and were taken. */
   get from(): number {
     return this.#keptFrom;
@@ -190,11 +207,12 @@ export class RemoteTerminal {
     this.#pty.resize(size.cols, size.rows);
   }
 
-  /** It has no viewer any more, and waits for the next one. */
-  detach(viewer: Viewer): void {
+  /** It has no viewer any more, and waits for the next one; its end waits only for one that was lost, and not for one that left. */
+  detach(viewer: Viewer, isLost: boolean): void {
     if (this.#viewer !== viewer) return;
     this.#viewer = undefined;
-    if (this.ended !== undefined) this.#gone();
+    this.#awaits = isLost;
+    if (this.ended !== undefined && !isLost) this.forget();
     else this.#linger = setTimeout(() => void this.hangUp().catch(() => undefined), this.#lingerMs);
   }
 
@@ -251,11 +269,11 @@ export class RemoteTerminal {
   }
 
   /**
-   * Ends it where nothing has happened in it since this was asked before: its shell waits for a command, and all of its
-   * output is on its way. One look could find the shell between two commands, or output that nothing has read yet.
+   * Ends it where nothing has happened in it since this was asked before: its shell waits for a command, and its client
+   * has used all of its output. One look could find the shell between two commands, or output that nothing has read yet.
    */
   endIdle(reason: SockError): void {
-    const work = this.#viewer?.isBehind === true ? undefined : this.#pty.idleMark;
+    const work = this.#viewer !== undefined && this.#keptBytes > 0 ? undefined : this.#pty.idleMark;
     const mark = work === undefined ? undefined : `${work} ${this.#end}`;
     const isIdle = mark !== undefined && mark === this.#idleMark;
     this.#idleMark = mark;
@@ -268,7 +286,12 @@ export class RemoteTerminal {
   async hangUp(): Promise<void> {
     clearTimeout(this.#linger);
     await this.#pty.hangUp();
-    if (this.#viewer === undefined) this.#gone();
+    if (this.#viewer === undefined) this.forget();
+  }
+
+  forget(): void {
+    clearTimeout(this.#linger);
+    this.#onGone();
   }
 
   #output(bytes: Uint8Array): void {
@@ -287,12 +310,7 @@ export class RemoteTerminal {
   async #watch(): Promise<void> {
     this.ended = await this.#pty.ended;
     this.#viewer?.wake();
-    if (this.#viewer === undefined) this.#gone();
-  }
-
-  #gone(): void {
-    clearTimeout(this.#linger);
-    this.#onGone();
+    if (this.#viewer === undefined && !this.#awaits) this.forget();
   }
 }
 

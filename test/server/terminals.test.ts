@@ -38,7 +38,6 @@ class Watcher implements Viewer {
   woken = 0;
   acked = 0;
   gone = false;
-  isBehind = false;
   wake(): void {
     this.woken += 1;
   }
@@ -149,8 +148,52 @@ describe("output", () => {
     expect(output(terminal)).toEndWith("19999\r\n20000\r\n");
     // it is kept for its viewer, and gone with it
     expect(all.of("kai")).toHaveLength(1);
-    terminal.detach(viewer);
+    terminal.detach(viewer, false);
     expect(all.of("kai")).toHaveLength(0);
+    expect(codeOf(() => all.again("kai", "r1", terminal.id))).toBe("not-found");
+  });
+
+  for (const when of ["before", "after"] as const) {
+    test(`of one whose viewer was lost ${when} its end waits for that one's run, and nobody else sees it`, async () => {
+      await using all = terminals();
+      const terminal = all.open(options("read line; seq 1 20000; exit 7", { name: "build" }));
+      const viewer = new Watcher();
+      terminal.attach(viewer, SIZE);
+      if (when === "before") terminal.detach(viewer, true);
+      terminal.input(0, encoder.encode("go\n"));
+      await until(() => terminal.ended);
+      terminal.detach(viewer, true);
+      expect(all.of("kai")).toEqual([]);
+      expect(codeOf(() => all.find("kai", "build"))).toBe("not-found");
+      expect(all.again("kai", "r1", terminal.id)).toBe(terminal);
+      terminal.attach(viewer, SIZE);
+      expect(output(terminal)).toEndWith("19999\r\n20000\r\n");
+      // keys that were on their way are nobody's
+      terminal.input(terminal.received, encoder.encode("late"));
+      expect(terminal.taken).toBe(7);
+      terminal.detach(viewer, false);
+      expect(codeOf(() => all.again("kai", "r1", terminal.id))).toBe("not-found");
+    });
+  }
+
+  test("of one whose viewer left is gone with it, and what waits for nobody any more is too", async () => {
+    await using all = terminals(50);
+    const [left, lost] = [all.open(options("read line")), all.open(options("read line"))];
+    for (const terminal of [left, lost]) {
+      const viewer = new Watcher();
+      terminal.attach(viewer, SIZE);
+      terminal.detach(viewer, terminal === lost);
+      terminal.input(0, encoder.encode("go\n"));
+    }
+    await until(() => left.ended !== undefined && lost.ended !== undefined);
+    expect(codeOf(() => all.again("kai", "r1", left.id))).toBe("not-found");
+    await until(() => {
+      try {
+        return all.again("kai", "r1", lost.id) !== lost;
+      } catch {
+        return true;
+      }
+    }, "the end of the wait");
   });
 });
 
@@ -162,9 +205,9 @@ describe("who has it", () => {
     terminal.attach(first, SIZE);
     terminal.attach(second, SIZE);
     expect([first.gone, second.gone, terminal.attached]).toEqual([true, false, true]);
-    terminal.detach(first);
+    terminal.detach(first, false);
     expect(terminal.attached).toBe(true);
-    terminal.detach(second);
+    terminal.detach(second, false);
     expect(terminal.attached).toBe(false);
   });
 
@@ -201,6 +244,18 @@ describe("who has it", () => {
     all.open(options("sleep 100", { owner: "eve" }));
     expect(new Set(all.of("kai").map(({ name }) => name)).size).toBe(MAX_TERMINALS_OF_KEY);
   });
+
+  test("those that have ended, and wait for their client, make room", async () => {
+    await using all = terminals();
+    for (let count = 0; count < 2 * MAX_TERMINALS_OF_KEY; count++) {
+      const terminal = all.open(options("exit 1"));
+      const viewer = new Watcher();
+      terminal.attach(viewer, SIZE);
+      await until(() => terminal.ended);
+      terminal.detach(viewer, true);
+      expect(all.again("kai", "r1", terminal.id)).toBe(terminal);
+    }
+  });
 });
 
 describe("its end", () => {
@@ -210,7 +265,7 @@ describe("its end", () => {
     const viewer = new Watcher();
     left.attach(viewer, SIZE);
     kept.attach(new Watcher(), SIZE);
-    left.detach(viewer);
+    left.detach(viewer, true);
     await until(() => left.ended, "its end");
     await until(() => all.of("kai").length === 1);
     expect(kept.ended).toBeUndefined();
@@ -223,7 +278,7 @@ describe("its end", () => {
       const viewer = new Watcher();
       terminal.attach(viewer, SIZE);
       await Bun.sleep(20);
-      terminal.detach(viewer);
+      terminal.detach(viewer, true);
       await Bun.sleep(50);
       expect(terminal.ended).toBeUndefined();
     }
@@ -256,6 +311,12 @@ describe("the end of those in which nothing runs", () => {
     return { terminal, viewer };
   }
 
+  const ended = (all: Terminals, terminal: RemoteTerminal, viewer: Watcher): boolean => {
+    terminal.used(terminal.end);
+    all.endIdle(STOPPED);
+    return viewer.gone;
+  };
+
   const looked = (all: Terminals, looks: number): void => {
     for (let look = 0; look < looks; look++) all.endIdle(STOPPED);
   };
@@ -268,34 +329,29 @@ describe("the end of those in which nothing runs", () => {
     await until(() => output(terminal).includes("whole"));
     all.endIdle(STOPPED);
     expect(viewer.gone).toBe(false);
-    await until(() => {
-      all.endIdle(STOPPED);
-      return viewer.gone;
-    }, "its end");
+    await until(() => ended(all, terminal, viewer), "its end");
   });
 
   test("spares a shell that is at work itself", async () => {
     await using all = terminals();
     const many = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo whole; read line";
     const { terminal, viewer } = await watched(all, `echo up; ${many}`);
+    let seen = "";
     await until(() => {
-      all.endIdle(STOPPED);
-      return viewer.gone;
+      seen += output(terminal);
+      return ended(all, terminal, viewer);
     }, "its end");
-    expect(output(terminal)).toContain("whole");
+    expect(seen).toContain("whole");
   });
 
-  test("waits for output that was not sent yet", async () => {
+  test("waits for output that its client has not used yet", async () => {
     await using all = terminals();
-    const { viewer } = await watched(all, "echo up; read line");
-    viewer.isBehind = true;
+    const { terminal, viewer } = await watched(all, "echo up; read line");
+    looked(all, 50);
+    terminal.used(terminal.end - 1);
     looked(all, 50);
     expect(viewer.gone).toBe(false);
-    viewer.isBehind = false;
-    await until(() => {
-      all.endIdle(STOPPED);
-      return viewer.gone;
-    }, "its end");
+    await until(() => ended(all, terminal, viewer), "its end");
   });
 
   test("waits for output that is held back", async () => {
@@ -311,9 +367,7 @@ describe("the end of those in which nothing runs", () => {
     let last = "";
     await until(() => {
       last = output(terminal).slice(-20) || last;
-      terminal.used(terminal.end);
-      all.endIdle(STOPPED);
-      return viewer.gone;
+      return ended(all, terminal, viewer);
     }, "its end");
     expect(terminal.end).toBeGreaterThan(size);
     expect(last).toContain("whole");
