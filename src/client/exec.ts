@@ -68,6 +68,7 @@ class Conversation {
   #writing: Promise<void> = Promise.resolve();
   #failure: unknown;
   #failed = false;
+  #finished = false;
 
   constructor(session: Session, options: ExecOptions) {
     this.#session = session;
@@ -82,7 +83,7 @@ class Conversation {
         const { message, frame } = await this.#session.next();
         switch (message.type) {
           case "begun":
-            this.#options.onBegun?.({ signal: (name) => channel.send({ type: "signal", name }) });
+            this.#options.onBegun?.({ signal: (name) => this.#send({ type: "signal", name }) });
             if (this.#options.input !== undefined) this.#feed(this.#options.input);
             break;
           case "out":
@@ -98,7 +99,7 @@ class Conversation {
             this.#credit.close();
             break;
           case "exit":
-            channel.send({ type: "finish" });
+            this.#finish();
             await this.#writing;
             if (this.#failed) throw this.#failure;
             return this.#checked(message);
@@ -109,7 +110,7 @@ class Conversation {
       }
     } catch (thrown) {
       // refused: the session lives on
-      if (channel.failure === undefined) channel.send({ type: "finish" });
+      if (channel.failure === undefined) this.#finish();
       // what waits to be written after that must not come after the result
       this.#failed = true;
       await this.#writing;
@@ -117,6 +118,17 @@ class Conversation {
     } finally {
       this.#credit.close();
     }
+  }
+
+  /** What came behind it would be taken for the next request. */
+  #finish(): void {
+    this.#send({ type: "finish" });
+    this.#finished = true;
+    this.#credit.close();
+  }
+
+  #send(header: Parameters<Session["channel"]["send"]>[0], body?: Uint8Array): void {
+    if (!this.#finished) this.#session.channel.send(header, body);
   }
 
   /** What was counted there has to be what came: an end that was cut is no end. */
@@ -167,12 +179,12 @@ class Conversation {
           const piece = chunk.subarray(at, at + room);
           this.#credit.take(piece.length);
           at += piece.length;
-          channel.send({ type: "in", size: piece.length }, piece);
+          this.#send({ type: "in", size: piece.length }, piece);
         }
         // the memory of what was read is used again
         await channel.flushed();
       }
-      channel.send({ type: "in_end" });
+      this.#send({ type: "in_end" });
     };
     feed().catch((thrown: unknown) => {
       if (channel.failure === undefined) {
@@ -182,9 +194,7 @@ class Conversation {
   }
 
   #consumedOf(stream: "out" | "err"): Consumed {
-    return new Consumed(STREAM_CREDIT, (bytes) =>
-      this.#session.channel.send({ type: "credit", stream, bytes }),
-    );
+    return new Consumed(STREAM_CREDIT, (bytes) => this.#send({ type: "credit", stream, bytes }));
   }
 }
 

@@ -202,6 +202,8 @@ export class RemoteTerminal {
           break;
         case "over":
           channel.send({ type: "finish" });
+          // what came behind that would be taken for the next request
+          this.#session = undefined;
           await this.#writing;
           if (message.reason === "ended" && message.at !== this.#at) {
             throw new SockError("cut", "the end of its output did not arrive");

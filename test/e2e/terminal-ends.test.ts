@@ -109,6 +109,21 @@ test("the terminal here stands still when the key is revoked: what has arrived i
   expectWhole(child, 20_000);
 });
 
+test("the terminal here stands still when the shell has ended: what it has used then is told to nobody", async () => {
+  await using server = await terminalServer();
+  await using child = await opened(server.join);
+  const slave = openSync(linkOf(`/proc/${child.process.pid}/fd/0`), "r+");
+  flow(slave, true);
+  child.type("exec sh -c 'seq 20000; echo whole; exit 7'\n");
+  await until(() => server.stdout().includes('"outcome":"status 7"'), "the end there");
+  flow(slave, false);
+  closeSync(slave);
+  expect(await child.ended()).toBe(7);
+  expectWhole(child, 20_000);
+  expect(await server.stop()).toBe(0);
+  expect(server.stdout()).not.toContain('"refused"');
+});
+
 test("keys that come after the program's end go nowhere: not to whom its descriptor belongs by then", async () => {
   await using server = await terminalServer();
   using peer = await scriptedClient(server.join);
