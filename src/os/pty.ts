@@ -7,6 +7,7 @@ import { PtyDirectInput } from "./pty-direct-input.ts";
 import { PtyInput } from "./pty-input.ts";
 import { forgetInput, PtyMaster } from "./pty-master.ts";
 import { endSession, workOf } from "./session-processes.ts";
+import { Silence } from "./timer.ts";
 
 export interface PtyOptions extends Omit<ChildOptions, "stdin"> {
   readonly cols: number;
@@ -166,9 +167,9 @@ export class Pty {
     }
     const late = Promise.withResolvers<void>();
     // something that the shell has left in the background may hold it open for ever
-    const timer = setTimeout(late.resolve, AFTER_END_MS);
+    const silence = new Silence(AFTER_END_MS, late.resolve);
     await Promise.race([closed, late.promise]);
-    clearTimeout(timer);
+    silence.stop();
     if (!this.#terminal.closed) this.#terminal.close();
     return ended;
   }

@@ -23,3 +23,39 @@ export class Pause {
     this.#cut();
   }
 }
+
+/** Looks in which a silence is counted: a process that was stopped, or had no turn, has missed one of them and not all. */
+const LOOKS = 6;
+
+/** Calls `over` once, when nothing was heard for so long. */
+export class Silence {
+  readonly #lookMs: number;
+  readonly #over: () => void;
+  readonly #isExcused: () => boolean;
+  #looks = 0;
+  #timer: ReturnType<typeof setTimeout>;
+
+  /** Where it `isExcused`, a look does not count. */
+  constructor(ms: number, over: () => void, isExcused = (): boolean => false) {
+    this.#lookMs = ms / LOOKS;
+    this.#over = over;
+    this.#isExcused = isExcused;
+    this.#timer = this.#next();
+  }
+
+  heard(): void {
+    this.#looks = 0;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #next(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.#looks = this.#isExcused() ? 0 : this.#looks + 1;
+      if (this.#looks >= LOOKS) this.#over();
+      else this.#timer = this.#next();
+    }, this.#lookMs);
+  }
+}

@@ -2,6 +2,7 @@
 import { asSockError, SockError } from "../errors.ts";
 import { Child, type Ended } from "../os/child.ts";
 import type { ReadEnd } from "../os/pipes.ts";
+import { Silence } from "../os/timer.ts";
 import {
   HELD_OPEN_MS,
   MAX_ARGV,
@@ -235,21 +236,13 @@ class Command {
   /** True when both outputs have ended; false when something else holds one open, and says nothing for a while. */
   async #settled(outputs: Promise<unknown>): Promise<boolean> {
     const silent = Promise.withResolvers<boolean>();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const wait = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        // what waits for the client's reader is no silence
-        const isHeldBack =
-          this.#credit.out.spent || this.#credit.err.spent || this.#session.channel.congested;
-        if (isHeldBack) wait();
-        else silent.resolve(false);
-      }, HELD_OPEN_MS);
-    };
-    this.#onOutput = wait;
-    wait();
+    const { out, err } = this.#credit;
+    // what waits for the client's reader is no silence
+    const isHeldBack = (): boolean => out.spent || err.spent || this.#session.channel.congested;
+    const silence = new Silence(HELD_OPEN_MS, () => silent.resolve(false), isHeldBack);
+    this.#onOutput = () => silence.heard();
     const settled = await Promise.race([outputs.then(() => true), silent.promise]);
-    clearTimeout(timer);
+    silence.stop();
     this.#onOutput = () => undefined;
     return settled;
   }

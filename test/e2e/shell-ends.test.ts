@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { SockError } from "../../src/errors.ts";
-import { codeAt } from "../helpers/child.ts";
+import { codeAt, start } from "../helpers/child.ts";
 import { Relay } from "../helpers/relay.ts";
 import { resultOf, sock } from "../helpers/run.ts";
 import { scriptedClient, scriptedServer } from "../helpers/scripted.ts";
@@ -88,6 +88,32 @@ open("written", "a").write(f"{written}\\n")`;
   },
   60_000,
 );
+
+test("a server that stands still for a moment does not take that for silence", async () => {
+  await using server = await shellServer();
+  const line = "(for i in $(seq 25); do echo n$i; sleep 0.05; done) & echo hi";
+  await using child = await startShell(server, ["-n", "--json", "-c", line]);
+  await until(() => child.stdout().includes("n5"));
+  server.process.kill("SIGSTOP");
+  await Bun.sleep(800);
+  server.process.kill("SIGCONT");
+  expect(await child.ended()).toBe(0);
+  expect(child.stdout()).toContain("n25");
+  expect(resultOf(child.stdout())).toMatchObject({ status: 0, held_open: false });
+});
+
+test("open: what is still to be written here when it has ended disturbs no command behind it", async () => {
+  await using server = await shellServer();
+  await using child = await start(["open"], {
+    env: { SOCK_JOIN: server.join },
+    stdin: "run seq 200000\nrun printf END",
+    before: ["sh", "-c", '"$@" | { sleep 1; cat; }', "sh"],
+  });
+  expect(await child.ended()).toBe(0);
+  expect(child.stderr()).toBe("");
+  expect(child.stdout()).toEndWith("\n200000\nEND");
+  expect(server.stdout()).not.toContain("refused");
+});
 
 describe("the end comes behind a character that could still be another", () => {
   const SEEN: [encoding: string, bytes: number[], text: string][] = [
