@@ -29,17 +29,19 @@ function stall(relay: Relay, stalled: boolean): void {
   relay.faults.down.stalled = stalled;
 }
 
-/** All of `seq`, and the word behind it; a notice may have stood before its first line. */
+/** All of `seq`, and the word behind it. */
 function expectWhole(child: Child, last: number): void {
-  const numbers = [
-    ...child
-      .stdout()
-      .replaceAll("\x1b8", "\n")
-      .matchAll(/^(\d+)\r+$/gm),
-  ].map(([, number]) => Number(number));
+  const seen = withoutNotices(child.stdout());
+  const numbers = [...seen.matchAll(/^(\d+)\r+$/gm)].map(([, number]) => Number(number));
   const isWhole = numbers.length === last && numbers.every((number, index) => number === index + 1);
   expect([numbers.length, numbers.at(-1), isWhole]).toEqual([last, last, true]);
-  expect(child.stdout()).toMatch(/^whole\r+$/m);
+  expect(seen).toMatch(/^whole\r+$/m);
+}
+
+/** Each is between a saved cursor and its return, and may be in the middle of a line. */
+function withoutNotices(text: string): string {
+  const [first = "", ...others] = text.split("\x1b7");
+  return first + others.map((part) => part.slice(part.indexOf("\x1b8") + 2)).join("");
 }
 
 test("the link breaks when the program has ended and its output is on its way: all of it comes, and its status", async () => {
