@@ -2,6 +2,7 @@
 import { SockError } from "../errors.ts";
 
 const NS_PER_MS = 1e6;
+const MS_PER_SECOND = 1000;
 const MAX_INTERVAL_NS = 3600 * 1e9;
 
 export interface ScheduleValues {
@@ -45,9 +46,16 @@ export function scheduleOf(given: ScheduleValues, limits: ScheduleLimits): Sched
   const warmup = inRange("--warmup", given.warmup ?? 0, 0, maxCount);
   if (lasts !== undefined && intervalNs === 0) return { count: undefined, intervalNs, warmup };
   const asked =
-    lasts === undefined ? (given.count ?? limits.count) : Math.ceil((lasts * NS_PER_MS) / intervalNs);
+    lasts === undefined
+      ? (given.count ?? limits.count)
+      : fitting(rate === undefined ? (lasts * NS_PER_MS) / intervalNs : (rate * lasts) / MS_PER_SECOND);
   const flag = lasts === undefined ? "--count" : `the number of ${limits.what}`;
   return { count: inRange(flag, asked, 1, maxCount), intervalNs, warmup };
+}
+
+/** The last one is sent before the time is over; 0.1 is not quite 0.1 in floating point. */
+function fitting(intervals: number): number {
+  return Math.max(1, Math.ceil(Number(intervals.toFixed(6))));
 }
 
 function exclusive(one: string, other: string): SockError {

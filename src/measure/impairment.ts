@@ -153,7 +153,7 @@ function bitRate(text: string): number {
 function count(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0;
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new SockError("usage", "not a number of bytes", "write split=2");
+  throw new SockError("usage", "not a number of bytes", "write 2");
 }
 
 function way(text: string): Way {

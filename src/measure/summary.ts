@@ -33,7 +33,11 @@ export function micros(nanos: number | null): number | null {
   return nanos === null ? null : Math.round(nanos / 100) / 10;
 }
 
-/** To four digits after the point; null of nothing. */
+/** To four digits after the point, or as many as it takes: one of millions is not none; null of nothing. */
 export function percent(part: number, whole: number): number | null {
-  return whole === 0 ? null : Math.round((part / whole) * 1e6) / 1e4;
+  if (whole === 0) return null;
+  const exact = (part / whole) * 100;
+  const rounded = Math.round(exact * 1e4) / 1e4;
+  const hides = (rounded === 0 && part > 0) || (rounded === 100 && part < whole);
+  return hides ? exact : rounded;
 }
