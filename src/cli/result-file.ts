@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { accessSync, constants, fstatSync, lstatSync, realpathSync, type Stats, statSync } from "node:fs";
 import { chmod, open, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { SockError } from "../errors.ts";
 import { errnoWords } from "../files/failure.ts";
 
@@ -24,13 +24,18 @@ export class ResultFile {
       const stat = statSync(path, { throwIfNoEntry: false });
       const found = stat ?? lstatSync(path, { throwIfNoEntry: false });
       this.#asItIs = found !== undefined && (!found.isFile() || isOurs(found));
-      this.#path = stat === undefined || this.#asItIs ? path : realpathSync(path);
+      this.#path = stat === undefined || this.#asItIs ? resolve(path) : realpathSync(path);
       this.#mode = stat === undefined ? undefined : stat.mode & 0o777;
       if (stat?.isDirectory() === true || /(^|\/)\.{0,2}$/.test(path)) throw isFolder(path);
       accessSync(stat === undefined ? dirname(path) : path, constants.W_OK);
     } catch (thrown) {
       throw this.#failure(thrown);
     }
+  }
+
+  /** Whether what is written to one would take the other's place. */
+  isSame(other: ResultFile): boolean {
+    return !this.#asItIs && !other.#asItIs && this.#path === other.#path;
   }
 
   async write(text: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a measured run leaves behind: the verdict for a CI system, a page for a browser. */
-import type { SockError } from "../errors.ts";
+import { SockError } from "../errors.ts";
 import { type JunitReport, junitXml } from "./junit.ts";
 import { ResultFile } from "./result-file.ts";
 
@@ -14,14 +14,28 @@ export const FILE_FLAGS = {
 
 export const FILE_FLAG_NAMES = ["junit", "report"] as const;
 
+interface FilesGiven {
+  readonly junit: string | undefined;
+  readonly report: string | undefined;
+  readonly samples?: string | undefined;
+}
+
+function fileOf(path: string | undefined): ResultFile | undefined {
+  return path === undefined ? undefined : new ResultFile(path);
+}
+
 export class RunFiles {
   readonly #junit: ResultFile | undefined;
   readonly #report: ResultFile | undefined;
 
-  /** Throws `io` where one could not be written. */
-  constructor({ junit, report }: { junit: string | undefined; report: string | undefined }) {
-    this.#junit = junit === undefined ? undefined : new ResultFile(junit);
-    this.#report = report === undefined ? undefined : new ResultFile(report);
+  /** Throws `io` where one could not be written, `usage` where one would take another's place. */
+  constructor({ junit, report, samples }: FilesGiven) {
+    this.#junit = fileOf(junit);
+    this.#report = fileOf(report);
+    const files = [this.#junit, this.#report, fileOf(samples)].filter((file) => file !== undefined);
+    if (files.some((one, at) => files.slice(at + 1).some((other) => one.isSame(other)))) {
+      throw new SockError("usage", "two of the files to write are the same file", "a path for each");
+    }
   }
 
   get hasPage(): boolean {
@@ -35,12 +49,16 @@ export class RunFiles {
     await this.#junit?.write(xml).catch(() => undefined);
   }
 
-  /** One that can't be written is no reason to leave the other away, and is said when both were tried. */
-  async write(verdict: JunitReport, page: () => Promise<string>): Promise<void> {
+  /** One that can't be written is no reason to leave another away, and is said when all were tried. */
+  async write(
+    verdict: JunitReport,
+    page: () => Promise<string>,
+    samples?: () => Promise<void>,
+  ): Promise<void> {
     const drawn = async (): Promise<void> => {
       if (this.#report !== undefined) await this.#report.write(await page());
     };
-    const written = await Promise.allSettled([this.#junit?.write(junitXml(verdict)), drawn()]);
+    const written = await Promise.allSettled([this.#junit?.write(junitXml(verdict)), drawn(), samples?.()]);
     for (const one of written) if (one.status === "rejected") throw one.reason;
   }
 }

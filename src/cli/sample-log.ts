@@ -8,12 +8,14 @@ const LINES_AT_ONCE = 10_000;
 const FIRST_ROOM = 1024;
 
 export class SampleLog {
+  readonly #path: string;
   readonly #fd: number;
   #sent = new Float64Array(FIRST_ROOM);
   #rtt = new Float64Array(FIRST_ROOM);
 
   /** Throws `io` now, and not after the run. */
   constructor(path: string) {
+    this.#path = path;
     try {
       this.#fd = openSync(path, "w");
     } catch (thrown) {
@@ -50,7 +52,7 @@ export class SampleLog {
         await Bun.sleep(0);
       }
     } catch (thrown) {
-      throw failure("--samples", thrown);
+      throw failure(this.#path, thrown);
     } finally {
       closeSync(this.#fd);
     }

@@ -154,8 +154,7 @@ async function measure(context: Context, given: UdpArgs, asked: boolean): Promis
     throw thrown;
   }
   context.ui.clearLive();
-  await samples?.write(measured.trips);
-  return report(context, given, { name, measured, plain, run, timeline, files });
+  return report(context, given, { name, measured, plain, run, timeline, files, samples });
 }
 
 function listeners(
@@ -183,12 +182,13 @@ interface Outcome {
   run: ReturnType<typeof runOf>;
   timeline: Timeline;
   files: RunFiles;
+  samples: SampleLog | undefined;
 }
 
 async function report(
   context: Context,
   given: UdpArgs,
-  { name, measured, plain, run, timeline, files }: Outcome,
+  { name, measured, plain, run, timeline, files, samples }: Outcome,
 ): Promise<number> {
   const { counts, failure } = measured;
   const figures = udpFigures(measured.trips, counts ?? null, !plain, run.intervalNs > 0);
@@ -229,6 +229,7 @@ async function report(
       const { udpPage } = await import("./report/udp.ts");
       return udpPage({ name, measured, figures, limits: thresholds, problem, run, timeline });
     },
+    async () => samples?.write(measured.trips),
   );
   if (ended instanceof SockError) throw ended;
   return ended;

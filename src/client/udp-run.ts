@@ -84,6 +84,9 @@ export class DatagramRun {
     let polling: Promise<void> | undefined;
     try {
       this.#start = performance.now();
+      // told to stop before it began
+      this.#watch();
+      if (this.failure !== undefined) return;
       if (intervalNs === 0) {
         this.#pingPong();
         polling = this.#poll();
