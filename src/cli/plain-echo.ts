@@ -52,7 +52,16 @@ export async function plainEcho(
       throw new SockError("usage", `${dialect.name} is not for UDP`);
     const trace = tracer(context, given.trace);
     using socket = await askDatagram(address, { signal: context.signal, trace });
-    for await (const bytes of sent) await show.back(bytes, await socket.ask(bytes));
+    let before: Uint8Array | undefined;
+    for await (const bytes of sent) {
+      const wanted = dialect?.expected?.(bytes);
+      // datagrams may come twice; without a dialect nobody knows which one this is
+      before = await socket.ask(
+        bytes,
+        (back) => wanted !== undefined && isEqual(back, before) && !isEqual(back, wanted),
+      );
+      await show.back(bytes, before);
+    }
     return show.status();
   }
   const peer = await connected(context, address, given.trace);
@@ -66,7 +75,7 @@ export async function plainEcho(
       await peer.write(bytes);
       await show.back(bytes, await answer(peer, dialect === undefined ? undefined : bytes.length, pauseMs));
     }
-    await peer.finish();
+    show.more(await peer.finish());
     return show.status();
   } finally {
     peer.close();
@@ -157,6 +166,7 @@ class Shown {
   readonly #dialect: EchoDialect | undefined;
   #asked = 0;
   #differ = 0;
+  #more = 0;
 
   constructor(context: Context, choice: TextChoice, dialect: EchoDialect | undefined) {
     this.#context = context;
@@ -180,13 +190,25 @@ class Shown {
     await ui.data(Buffer.concat([data, Buffer.from(newline)]));
   }
 
+  /** Bytes that came behind the last answer. */
+  more(bytes: number): void {
+    this.#more = this.#dialect === undefined ? 0 : bytes;
+  }
+
   /** Throws `differs`. */
   status(): number {
     this.#context.json.result({
       asked: this.#asked,
       differ: this.#dialect === undefined ? null : this.#differ,
     });
-    if (this.#differ === 0) return STATUS.done;
+    if (this.#differ === 0 && this.#more === 0) return STATUS.done;
+    if (this.#differ === 0) {
+      throw new SockError(
+        "differs",
+        `${formatBytes(this.#more)} more came than ${this.#dialect?.name ?? ""} says`,
+        "--trace shows them",
+      );
+    }
     const count = `${this.#differ} of ${this.#asked}`;
     throw new SockError(
       "differs",
@@ -194,6 +216,10 @@ class Shown {
       "--trace shows them",
     );
   }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return other !== undefined && Buffer.compare(one, other) === 0;
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -12,8 +12,8 @@ export interface EchoLine {
   send(seq: number): void;
   /** The number of the next one that is back, and equal. Throws `differs`, `protocol`, and what ended the connection. */
   back(): Promise<number>;
-  /** Ends it, gently where nothing is on its way. */
-  close(): void | Promise<void>;
+  /** Ends it, gently where nothing is on its way; what is wrong with what came behind the last one. */
+  close(): Promise<SockError | undefined>;
 }
 
 export interface LoopListeners {

@@ -47,16 +47,20 @@ export async function measureLines(lines: readonly EchoLine[], options: LoopOpti
     return part;
   };
   let progress: ReturnType<typeof setInterval> | undefined;
+  let closed: (SockError | undefined)[] = [];
+  let part: EchoPart;
+  let seconds: number;
   try {
     if (warmup > 0) await go(new EchoPart(lines.length, { intervalNs, count: warmup, lastsMs: undefined }));
-    const part = new EchoPart(lines.length, counted);
+    part = new EchoPart(lines.length, counted);
     progress = setInterval(() => onProgress?.(part.done), PROGRESS_MS);
     if (run.failure === undefined) await go(part);
-    return { part, seconds: (performance.now() - part.start) / 1000, failure: run.failure };
+    seconds = (performance.now() - part.start) / 1000;
   } finally {
     clearInterval(progress);
-    await Promise.all(lines.map(async (line) => line.close()));
+    closed = await Promise.all(lines.map(async (line) => line.close()));
   }
+  return { part, seconds, failure: run.failure ?? closed.find((one) => one !== undefined) };
 }
 
 /** As many connections as are wanted, or none: throws the first one's failure then. */
@@ -113,7 +117,7 @@ class SessionLine implements EchoLine {
     return message.seq;
   }
 
-  close(): void {
+  async close(): Promise<undefined> {
     this.session.close();
   }
 }

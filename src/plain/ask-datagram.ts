@@ -8,8 +8,8 @@ import { preciseNow, type Trace } from "./trace.ts";
 type UdpAddress = Extract<PlainAddress, { kind: "tcp" | "udp" }>;
 
 export interface Asking extends Disposable {
-  /** Throws `silent` where none comes in time, `refused` where the machine says that nothing listens. */
-  ask(bytes: Uint8Array): Promise<Uint8Array>;
+  /** The next datagram that is no copy of an older answer. Throws `silent` where none comes in time, `refused` where the machine says that nothing listens. */
+  ask(bytes: Uint8Array, isCopy: (back: Uint8Array) => boolean): Promise<Uint8Array>;
 }
 
 /** Throws `unreachable`. */
@@ -37,9 +37,11 @@ export async function askDatagram(
     throw new SockError("unreachable", `${peer}: can't be reached`, undefined, { cause: thrown });
   }
   return {
-    async ask(bytes) {
+    async ask(bytes, isCopy) {
       const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-      came = resolve;
+      came = (back) => {
+        if (!isCopy(back)) resolve(back);
+      };
       fail = reject;
       const stop = (): void => reject(new SockError("interrupted", "stopped"));
       signal.addEventListener("abort", stop, { once: true });

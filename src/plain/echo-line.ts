@@ -51,7 +51,7 @@ export class PlainEchoLine {
     while (missing > 0) {
       const piece = await this.#piece();
       const first = this.#out[0];
-      if (first === undefined) throw new SockError("differs", "more comes back than was sent");
+      if (first === undefined) throw tooMuch();
       const taken = piece.subarray(0, missing);
       this.#peer.unread(piece.subarray(taken.length));
       const at = this.#size - missing;
@@ -69,11 +69,12 @@ export class PlainEchoLine {
     return this.#out.shift()?.seq ?? -1;
   }
 
-  /** A server that was sent a reset may have no idea of it. */
-  async close(): Promise<void> {
+  /** Gently, for a server that was sent a reset may have no idea of it. */
+  async close(): Promise<SockError | undefined> {
     this.#closed = true;
-    if (this.#out.length === 0) await this.#peer.finish();
-    else this.#peer.close();
+    if (this.#out.length === 0) return (await this.#peer.finish()) > 0 ? tooMuch() : undefined;
+    this.#peer.close();
+    return undefined;
   }
 
   #of(bytes: Uint8Array, seq: number): Uint8Array {
@@ -92,4 +93,8 @@ export class PlainEchoLine {
       if (since >= patience) throw new SockError("silent", `no answer in ${patience / 1000} s`);
     }
   }
+}
+
+function tooMuch(): SockError {
+  return new SockError("differs", "more comes back than was sent");
 }

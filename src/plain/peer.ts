@@ -141,20 +141,23 @@ export class Peer {
 
   /**
    * All is sent, then it is closed: gently, for a socket that is closed with bytes unread sends a reset, which may destroy
-   * what the peer has not read yet.
+   * what the peer has not read yet. Gives the number of bytes that came and that nobody had read.
    */
-  async finish(): Promise<void> {
+  async finish(): Promise<number> {
+    let more = 0;
     try {
       await this.end();
       const over = performance.now() + LEAVE_MS;
       for (let left = LEAVE_MS; left > 0; left = over - performance.now()) {
         const next = await this.readWithin(left);
         if (next === undefined || next === QUIET) break;
+        more += next.length;
       }
     } catch {
       // it is gone already
     }
     this.#leave(true);
+    return more;
   }
 
   /** Ends both directions at once. */

@@ -34,7 +34,7 @@ class FakeLine implements EchoLine {
     return this.#back.shift() ?? -1;
   }
 
-  close(): void {
+  async close(): Promise<undefined> {
     this.isClosed = true;
   }
 }
