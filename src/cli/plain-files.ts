@@ -151,7 +151,8 @@ export async function plainGet(
     }
     if (context.signal.aborted) throw context.signal.reason;
     const placed = await target?.publish();
-    await peer.finish();
+    const more = await peer.finish();
+    if (more > 0) context.ui.warn(`the peer has sent ${formatBytes(more)} more than it said`);
     tell(context, {
       path: placed?.path ?? "-",
       bytes,

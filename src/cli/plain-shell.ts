@@ -3,6 +3,7 @@ import { SockError, STATUS } from "../errors.ts";
 import type { PlainUrl } from "../plain/address.ts";
 import { dialectFor } from "../plain/dialects.ts";
 import { ANSWER_PAUSE_MS } from "../plain/limits.ts";
+import { formatBytes } from "../text/units.ts";
 import { lines } from "./lines.ts";
 import { connected, noticeSilence } from "./plain-client.ts";
 import type { DialectGiven } from "./plain-options.ts";
@@ -51,7 +52,8 @@ export async function plainShell(
       }
       if (context.signal.aborted) throw context.signal.reason;
     }
-    await peer.finish();
+    const more = await peer.finish();
+    if (more > 0) context.ui.warn(`${formatBytes(more)} came behind the last answer`, "--trace shows them");
     return STATUS.done;
   } finally {
     peer.close();

@@ -62,26 +62,37 @@ async function* ask(peer: Peer, command: Uint8Array, options: AskOptions): Async
   let seen = 0;
   let came = 0;
   let header: Header | undefined;
-  while (header === undefined || came < (header.size ?? 0)) {
+  let more = false;
+  const isWhole = (): boolean => header !== undefined && came >= (header.size ?? 0);
+  while (header === undefined || !isWhole()) {
     const bytes = await peer.read();
     if (bytes === undefined) throw cutAt(header, came);
     for (let at = 0; seen < first.length && at < bytes.length; at++) first[seen++] = bytes[at] ?? 0;
     const pieces: Uint8Array[] = [];
     try {
       decoder.push(bytes, (frame) => {
+        if (isWhole()) {
+          more = true;
+          return;
+        }
         ({ header } = frame);
-        pieces.push(frame.body ?? new Uint8Array(0));
+        const piece = frame.body ?? new Uint8Array(0);
+        came += piece.length;
+        pieces.push(piece);
       });
     } catch (thrown) {
-      throw explained(thrown, first);
+      // what comes behind the answer need be no frame
+      if (!isWhole()) throw explained(thrown, first);
+      more = true;
     }
     for (const piece of pieces) {
-      came += piece.length;
       hash.update(piece);
       yield piece;
     }
   }
-  if (decoder.midFrame) options.warn("the peer has sent more than the total_size in its header");
+  const dropped = peer.drop();
+  if (more || decoder.midFrame || dropped > 0)
+    options.warn("the peer has sent more than the total_size in its header");
   const { md5 } = header;
   if (typeof md5 === "string" && /^[0-9a-f]{32}$/i.test(md5) && md5.toLowerCase() !== hash.digest("hex")) {
     options.warn("the md5 in the peer's header is not that of its bytes");

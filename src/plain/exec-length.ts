@@ -30,9 +30,11 @@ export const execLength: CommandDialect = {
     const bytes = new TextEncoder().encode(`${text}\n`);
     return [Buffer.concat([encodeInt32(bytes.length), bytes])];
   },
-  async *ask(peer, command) {
+  async *ask(peer, command, options) {
     await peer.write(command);
     yield* counted(peer, decodeInt32(await peer.exactly(INT32_BYTES)));
+    // it would be taken for the next answer's length
+    if (peer.drop() > 0) options.warn("the peer has sent more than the length that leads its answer");
   },
 };
 

@@ -124,6 +124,13 @@ export class Peer {
     this.#unread += bytes.length + WAITING_COST;
   }
 
+  /** Passes over what has come and nobody has read: so many bytes. */
+  drop(): number {
+    let bytes = 0;
+    for (let piece = this.#take(); piece !== undefined; piece = this.#take()) bytes += piece.length;
+    return bytes;
+  }
+
   /** Takes the bytes over; resolves when more may come. Throws `lost`. */
   async write(bytes: Uint8Array): Promise<void> {
     return this.#out.write(bytes);

@@ -58,7 +58,7 @@ export class TextLength {
     this.#decide();
   }
 
-  /** The bytes that certainly are of the body. */
+  /** The bytes that certainly are of the body. Throws `protocol` for what is behind it. */
   *taken(): Generator<Uint8Array> {
     if (this.#known === undefined) return;
     const whole = Buffer.concat(this.#pieces);
@@ -68,6 +68,7 @@ export class TextLength {
     const body = whole.subarray(start, start + this.#known.length - this.#given);
     this.#given += body.length;
     if (body.length > 0) yield body;
+    if (whole.length - start > body.length) throw tooMuch();
   }
 
   /** Nothing more comes: the rest of the body. Throws `cut` where no length fits. */
@@ -105,8 +106,12 @@ export class TextLength {
     }
     const [only, second] = possible;
     if (only === undefined) {
-      throw new SockError("protocol", "the peer has sent more than the length that leads its answer says");
+      throw tooMuch();
     }
     if (second === undefined) this.#known = { digits: only, length: Number(this.#digits.slice(0, only)) };
   }
+}
+
+function tooMuch(): SockError {
+  return new SockError("protocol", "the peer has sent more than the length that leads its answer says");
 }

@@ -60,3 +60,15 @@ test("what ends early is cut", () => {
     expect(() => answer.end()).toThrow(expect.objectContaining({ code: "cut" }) as SockError);
   }
 });
+
+test("what comes behind the body in one segment with its end is not passed over", () => {
+  const answer = new TextLength();
+  answer.push(Buffer.from("10abcde"));
+  expect(Buffer.concat([...answer.taken()]).toString()).toBe("abcde");
+  answer.push(Buffer.from("fghij and more"));
+  const pieces: Uint8Array[] = [];
+  expect(() => {
+    for (const piece of answer.taken()) pieces.push(piece);
+  }).toThrow("more than the length");
+  expect(Buffer.concat(pieces).toString()).toBe("fghij");
+});

@@ -1,7 +1,10 @@
-/** Echo servers that say more than they were asked: nothing is said after the last answer that nobody hears. */
+/** Servers that say more than they were asked, or more than they announced: nobody is told that all is well. */
 import { describe, expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
+import { readFileSync } from "node:fs";
+import { encodeInt32 } from "../../src/plain/int32.ts";
 import { events, resultOf, sock } from "../helpers/run.ts";
+import { temporaryFolder } from "../helpers/temp.ts";
 
 /** Answers each piece with what `change` makes of it. */
 function server(change: (bytes: Uint8Array) => readonly Uint8Array[]): Disposable & { readonly url: string } {
@@ -66,4 +69,52 @@ test("a datagram that comes twice is not taken for the answer to the next one", 
     "c",
   ]);
   expect(resultOf(ran.stdout)).toMatchObject({ status: 0, asked: 4, differ: 0 });
+});
+
+describe("an answer that is longer than its length", () => {
+  const header = Buffer.from('{"total_size":3}');
+  const framed = Buffer.concat([encodeInt32(header.length), header, Buffer.from("abc")]);
+  test.each<[string, string, (bytes: Uint8Array) => readonly Uint8Array[]]>([
+    ["exec-length", "a word behind it", () => [encodeInt32(3), Buffer.from("abcdef")]],
+    ["exec-header", "a word behind it", () => [Buffer.concat([framed, Buffer.from("extra words")])]],
+    ["exec-header", "the same again", () => [Buffer.concat([framed, framed])]],
+  ])("%s with %s: a warning, and the next answer is its own", async (dialect, _what, change) => {
+    using peer = server(change);
+    const words = ["shell", peer.url, "--dialect", dialect];
+    const one = await sock([...words, "-c", "ls"]);
+    expect([one.stdout, one.status]).toEqual(["abc", 0]);
+    expect(one.stderr).toContain("more than");
+    const three = await sock(words, { stdin: "ls\nls\nls\n" });
+    expect([three.stdout, three.status]).toEqual(["abcabcabc", 0]);
+  });
+
+  test("ftp-gt: the file has the length that was said, and it is said that more came", async () => {
+    using peer = server((bytes) =>
+      bytes[0] === 0x67 ? [Buffer.from("yes:4")] : [Buffer.from("abcd"), Buffer.from("efgh")],
+    );
+    await using folder = await temporaryFolder();
+    const ran = await sock(["get", `${peer.url}/f`, "g"], { cwd: folder.path });
+    expect([ran.status, readFileSync(folder.join("g"), "utf8")]).toEqual([0, "abcd"]);
+    expect(ran.stderr).toContain("4 B more than");
+  });
+
+  test("exec: what comes after the pause is said, where it is not shown", async () => {
+    using peer = server((bytes) => [bytes]);
+    const late = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      allowHalfOpen: true,
+      socket: {
+        data: (socket) => void socket.write("early"),
+        // it hears that nobody waits any more
+        end: (socket) => void socket.end("late"),
+      },
+    });
+    const ran = await sock(["shell", `tcp://127.0.0.1:${late.port}`, "-c", "ls"]);
+    late.stop(true);
+    expect([ran.stdout, ran.status]).toEqual(["early", 0]);
+    expect(ran.stderr).toContain("4 B came behind the last answer");
+    const quiet = await sock(["shell", peer.url, "-c", "ls"]);
+    expect([quiet.stdout, quiet.stderr]).toEqual(["ls", ""]);
+  });
 });
