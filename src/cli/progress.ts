@@ -1,5 +1,5 @@
 /** One line of progress on a terminal: how much, how fast, how long still. Nothing anywhere else. */
-import { formatBytes, formatDuration, formatRate } from "../text/units.ts";
+import { formatBytes, formatDuration } from "../text/units.ts";
 import type { Ui } from "./ui.ts";
 
 /** Least time between two frames, ms. */
@@ -65,7 +65,7 @@ export class Progress {
       this.#rate += weight * ((bytes - this.#seen.bytes) / passed - this.#rate);
       this.#seen = { at: now, bytes };
     }
-    const rate = formatRate(Math.max(0, this.#rate) * 1000);
+    const rate = `${this.#format(Math.round(Math.max(0, this.#rate) * 1000))}/s`;
     if (this.total === null || this.total === 0) return `${this.label}  ${this.#format(bytes)}  ${rate}`;
     const share = Math.min(1, bytes / this.total);
     const left = this.#rate > 0 ? `  ${formatDuration((this.total - bytes) / this.#rate)} left` : "";

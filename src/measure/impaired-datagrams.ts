@@ -8,8 +8,8 @@ export interface Departure<Where> {
   readonly where: Where;
 }
 
-/** One that is held back for the next to overtake it leaves by itself after this, ms. */
-export const HELD_MS = 200;
+/** One that is held back for the next to overtake it leaves by itself after this, ms; clients wait 200 ms and more. */
+export const HELD_MS = 100;
 
 /**
  * One flow of datagrams, made worse. Each datagram takes the same five numbers from the row, whatever becomes of it, so

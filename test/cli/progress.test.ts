@@ -38,3 +38,12 @@ test("an unknown total has no share and no time left", () => {
   progress.update(5000);
   expect(frames).toEqual(["a  5.0 kB  10 kB/s"]);
 });
+
+test("what is not bytes has a rate that is not bytes either", () => {
+  const { ui, frames } = recorder();
+  let now = 0;
+  const progress = new Progress(ui, "a", null, () => now, String);
+  now = 500;
+  progress.update(10_001);
+  expect(frames).toEqual(["a  10001  20002/s"]);
+});

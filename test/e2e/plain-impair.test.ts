@@ -43,7 +43,7 @@ async function exchange(port: number): Promise<Came> {
     const late = performance.now() + PATIENCE_MS;
     while (number - highest >= UNDER_WAY && performance.now() < late) await Bun.sleep(1);
   }
-  // the last one that may be held back comes 200 ms later
+  // the last one that may be held back comes later
   await until(() => performance.now() - last > 600, "the last datagram");
   socket.close();
   return { numbers, fastest };
