@@ -1,4 +1,5 @@
 /** What every verb does with a plain peer: connect, say what only a warning is, leave. */
+import { SockError } from "../errors.ts";
 import type { PlainAddress } from "../plain/address.ts";
 import { ANSWER_WARN_MS } from "../plain/limits.ts";
 import type { Peer } from "../plain/peer.ts";
@@ -11,18 +12,26 @@ const TRY_AGAIN_MS = 100;
 
 /** Connects, and goes on trying for `--ready`. Throws `refused`, `unreachable`, `silent`. */
 export async function connected(context: Context, address: PlainAddress, trace: boolean): Promise<Peer> {
-  const { signal, connectTimeoutMs: timeoutMs, readyMs = 0 } = context;
+  const { signal, connectTimeoutMs: timeoutMs } = context;
+  return untilReady(context, async () =>
+    connectPeer(address, {
+      signal,
+      timeoutMs,
+      trace: tracer(context, trace),
+      told: async () => context.ui.kept(),
+    }),
+  );
+}
+
+/** Goes on trying for `--ready`; throws what the last try has thrown. */
+export async function untilReady<T>({ signal, readyMs = 0 }: Context, attempt: () => Promise<T>): Promise<T> {
   const end = performance.now() + readyMs;
   for (;;) {
     try {
-      return await connectPeer(address, {
-        signal,
-        timeoutMs,
-        trace: tracer(context, trace),
-        told: async () => context.ui.kept(),
-      });
+      return await attempt();
     } catch (thrown) {
-      if (signal.aborted || performance.now() >= end) throw thrown;
+      const isOver = signal.aborted || performance.now() >= end;
+      if (isOver || (thrown instanceof SockError && thrown.code === "usage")) throw thrown;
       await Bun.sleep(TRY_AGAIN_MS);
     }
   }

@@ -16,7 +16,7 @@ import { type EchoFigures, measureAndTell, type WantedEchoes } from "./echo-meas
 import type { MeasureGiven } from "./echo-run-options.ts";
 import { lines } from "./lines.ts";
 import { isTerminal } from "./output.ts";
-import { connected } from "./plain-client.ts";
+import { connected, untilReady } from "./plain-client.ts";
 import { type DialectGiven, tracer } from "./plain-options.ts";
 import { type TextChoice, textChoice, type TextGiven } from "./text-options.ts";
 import type { Context } from "./verb.ts";
@@ -56,10 +56,10 @@ export async function plainEcho(
     for await (const bytes of sent) {
       const wanted = dialect?.expected?.(bytes);
       // datagrams may come twice; without a dialect nobody knows which one this is
-      before = await socket.ask(
-        bytes,
-        (back) => wanted !== undefined && isEqual(back, before) && !isEqual(back, wanted),
-      );
+      const isCopy = (back: Uint8Array): boolean =>
+        wanted !== undefined && isEqual(back, before) && !isEqual(back, wanted);
+      const ask = async (): Promise<Uint8Array> => socket.ask(bytes, isCopy);
+      before = await (before === undefined ? untilReady(context, ask) : ask());
       await show.back(bytes, before);
     }
     return show.status();

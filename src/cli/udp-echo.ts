@@ -31,7 +31,7 @@ async function open(
   const target = isPlain ? {} : resolveHost(host, context.env, undefined, meant);
   const choice = textChoice(context, given, target, { terminal });
   const echoer = isPlain
-    ? openPlainEcho(await resolvePeer(host))
+    ? openPlainEcho(await resolvePeer(host), sessionOptions(context))
     : openEcho(resolveHost(host, context.env), sessionOptions(context));
   return { echoer: await echoer, choice };
 }

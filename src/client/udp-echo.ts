@@ -13,6 +13,8 @@ const ECHO_INTERVAL_NS = 1_000_000;
 /** Texts that may come before their time: a server lets that of a second through at once. */
 const AHEAD = 500;
 const NS_PER_MS = 1e6;
+/** Pause between two tries while a server is waited for, ms. */
+const TRY_AGAIN_MS = 100;
 export const MAX_ECHO_BYTES = MAX_DATAGRAM_BYTES - DATAGRAM_HEADER_BYTES;
 const MAX_PLAIN_BYTES = MAX_DATAGRAM_BYTES;
 
@@ -45,6 +47,11 @@ class Waiter {
     this.failure ??= failure;
     this.#settle(undefined);
     for (const listener of this.#listeners.splice(0)) listener();
+  }
+
+  /** The one that is waited for will not come. */
+  miss(): void {
+    this.#settle(undefined);
   }
 
   onEnd(listener: () => void): void {
@@ -131,23 +138,43 @@ export async function openEcho(target: Target, options: SessionOptions): Promise
   }
 }
 
-/** An echo server that knows nothing of us. */
-export async function openPlainEcho(peer: { address: string; port: number }): Promise<Echoer> {
+/** An echo server that knows nothing of us. The first text is sent as often as it takes until `readyMs` is over. */
+export async function openPlainEcho(
+  peer: { address: string; port: number },
+  { readyMs = 0, signal }: SessionOptions,
+): Promise<Echoer> {
   const { address, port } = peer;
   const waiter = new Waiter();
+  const end = performance.now() + readyMs;
+  let wasAnswered = false;
+  const isAwaited = (): boolean => !wasAnswered && performance.now() < end && signal?.aborted !== true;
+  let refused: SockError | undefined;
   const socket = await DatagramSocket.bind(address.includes(":") ? "::" : "0.0.0.0", 0, {
     datagram: (bytes, from, source) => {
       if (from === port && source === address) waiter.datagram(bytes);
     },
-    unreachable: () => waiter.fail(new SockError("refused", "nothing listens there for datagrams")),
+    unreachable: () => {
+      refused = new SockError("refused", "nothing listens there for datagrams");
+      if (isAwaited()) waiter.miss();
+      else waiter.fail(refused);
+    },
   });
   return {
     echo: async (bytes, waitMs) => {
       checkSize(bytes, MAX_PLAIN_BYTES);
-      const started = performance.now();
-      send(socket, bytes, port, address);
-      const back = await waiter.next((datagram) => (datagram.equals(bytes) ? datagram : undefined), waitMs);
-      return back && { bytes: back, ms: performance.now() - started };
+      for (;;) {
+        refused = undefined;
+        const started = performance.now();
+        send(socket, bytes, port, address);
+        const back = await waiter.next((datagram) => (datagram.equals(bytes) ? datagram : undefined), waitMs);
+        wasAnswered ||= back !== undefined;
+        if (back !== undefined) return { bytes: back, ms: performance.now() - started };
+        if (isAwaited()) await Bun.sleep(TRY_AGAIN_MS);
+        else {
+          if (refused !== undefined) waiter.fail(refused);
+          return undefined;
+        }
+      }
     },
     get failure() {
       return waiter.failure;

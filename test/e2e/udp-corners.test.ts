@@ -96,3 +96,40 @@ test("reorder loses nothing: the last one, that nobody overtakes, comes before t
   const ran = await sock(["udp", url, "--count", "31", "--interval", "2ms", "--json"]);
   expect(resultOf(ran.stdout)).toMatchObject({ sent: 31, received: 31, loss_percent: 0 });
 });
+
+describe.each(["udp", "echo"])("sock %s udp:// with text", (verb) => {
+  async function freePort(): Promise<number> {
+    const gone = await Bun.udpSocket({ hostname: "127.0.0.1" });
+    const { port } = gone;
+    gone.close();
+    return port;
+  }
+
+  test("--ready waits for a server that is not there yet", async () => {
+    const port = await freePort();
+    await using child = await start([verb, `udp://127.0.0.1:${port}`, "--ready", "30s"], { stdin: "a\nb\n" });
+    let came = 0;
+    // up, and deaf at first
+    const echo = await Bun.udpSocket({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        data: (socket, bytes, from, address) => {
+          came += 1;
+          if (came > 1) socket.send(bytes, from, address);
+        },
+      },
+    });
+    const status = await child.ended();
+    echo.close();
+    expect([child.stdout(), child.stderr(), status]).toEqual(["a\nb\n", "", 0]);
+  });
+
+  test("and not longer than that", async () => {
+    const url = `udp://127.0.0.1:${await freePort()}`;
+    const begun = performance.now();
+    const ran = await sock([verb, url, "hi", "--ready", "400ms"]);
+    expect(performance.now() - begun).toBeGreaterThan(400);
+    expect([ran.status, ran.stderr]).toEqual([6, expect.stringContaining("nothing listens there")]);
+  });
+});
