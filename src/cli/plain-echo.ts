@@ -1,5 +1,6 @@
 /** `sock echo` with a peer that speaks no sock: sends, shows what came, and where the dialect says what should, judges. */
 import { measureLines, openLines } from "../client/measure.ts";
+import { resolvePeer } from "../client/plain-peer.ts";
 import { asSockError, SockError, STATUS } from "../errors.ts";
 import { askDatagram } from "../plain/ask-datagram.ts";
 import { formatPlain, type PlainUrl } from "../plain/address.ts";
@@ -51,7 +52,8 @@ export async function plainEcho(
     if (dialect !== undefined && dialect.reply === undefined)
       throw new SockError("usage", `${dialect.name} is not for UDP`);
     const trace = tracer(context, given.trace);
-    using socket = await askDatagram(address, { signal: context.signal, trace });
+    const { address: ip } = await resolvePeer(formatPlain(address));
+    using socket = await askDatagram(address, { ip, signal: context.signal, trace });
     let before: Uint8Array | undefined;
     for await (const bytes of sent) {
       const wanted = dialect?.expected?.(bytes);

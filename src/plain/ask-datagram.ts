@@ -12,10 +12,10 @@ export interface Asking extends Disposable {
   ask(bytes: Uint8Array, isCopy: (back: Uint8Array) => boolean): Promise<Uint8Array>;
 }
 
-/** Throws `unreachable`. */
+/** `ip` is what the address's name stands for. Throws `unreachable`. */
 export async function askDatagram(
   address: UdpAddress,
-  { signal, trace }: { signal: AbortSignal; trace: Trace | undefined },
+  { ip, signal, trace }: { ip: string; signal: AbortSignal; trace: Trace | undefined },
 ): Promise<Asking> {
   const peer = formatPlain(address);
   let came: (bytes: Uint8Array) => void = () => undefined;
@@ -24,7 +24,9 @@ export async function askDatagram(
   let socket: Bun.udp.ConnectedSocket<"buffer">;
   try {
     socket = await Bun.udpSocket({
-      connect: { hostname: address.host, port: address.port },
+      // otherwise it would be a socket of IPv4
+      hostname: ip.includes(":") ? "::" : "0.0.0.0",
+      connect: { hostname: ip, port: address.port },
       socket: {
         data(_socket, data) {
           trace?.({ time: preciseNow(), peer, direction: "read", bytes: data });

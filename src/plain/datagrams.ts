@@ -1,6 +1,7 @@
 /** Datagrams of plain peers: each one is answered, or lost on purpose. */
 import { ImpairedDatagrams } from "../measure/impaired-datagrams.ts";
 import { inRanges } from "../protocol/cidr.ts";
+import { peerIp } from "../protocol/ip.ts";
 import { DelayLine, DelayRoom } from "../transport/delay-line.ts";
 import { LOOP_BUDGET, MAX_PLAIN_FLOWS } from "./limits.ts";
 import { LoopGuard } from "./loop-guard.ts";
@@ -11,6 +12,9 @@ import { preciseNow } from "./trace.ts";
 
 /** Ports below are services', and need privileges. */
 const FIRST_CLIENT_PORT = 1024;
+
+/** Bun's types don't know it; without it [::] would take the IPv4 port too. */
+const IPV6_ONLY = { flags: 8 };
 
 type UdpAddress = Extract<PlainAddress, { kind: "tcp" | "udp" }>;
 
@@ -42,6 +46,7 @@ export async function serveDatagrams(options: ServeOptions, address: UdpAddress)
     socket = await Bun.udpSocket({
       hostname: address.host,
       port: address.port,
+      ...(peerIp(address.host)?.length === 16 ? IPV6_ONLY : {}),
       socket: {
         data(_socket, data, port, ip) {
           if (!inRanges(ip, allowFrom)) return;
