@@ -33,6 +33,7 @@ export async function untilReady<T>({ signal, readyMs = 0 }: Context, attempt: (
       const isOver = signal.aborted || performance.now() >= end;
       if (isOver || (thrown instanceof SockError && thrown.code === "usage")) throw thrown;
       await Bun.sleep(TRY_AGAIN_MS);
+      if (signal.aborted) throw signal.reason;
     }
   }
 }

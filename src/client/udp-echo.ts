@@ -170,10 +170,10 @@ export async function openPlainEcho(
         wasAnswered ||= back !== undefined;
         if (back !== undefined) return { bytes: back, ms: performance.now() - started };
         if (isAwaited()) await Bun.sleep(TRY_AGAIN_MS);
-        else {
-          if (refused !== undefined) waiter.fail(refused);
-          return undefined;
-        }
+        if (isAwaited()) continue;
+        // whoever was told to stop says that
+        if (refused !== undefined && signal?.aborted !== true) waiter.fail(refused);
+        return undefined;
       }
     },
     get failure() {

@@ -125,6 +125,12 @@ describe.each(["udp", "echo"])("sock %s udp:// with text", (verb) => {
     expect([child.stdout(), child.stderr(), status]).toEqual(["a\nb\n", "", 0]);
   });
 
+  test("--timeout ends that", async () => {
+    const url = `udp://127.0.0.1:${await freePort()}`;
+    const ran = await sock([verb, url, "hi", "--ready", "30s", "--timeout", "500ms"]);
+    expect([ran.status, ran.stderr]).toEqual([6, expect.stringContaining("--timeout is over")]);
+  });
+
   test("and not longer than that", async () => {
     const url = `udp://127.0.0.1:${await freePort()}`;
     const begun = performance.now();
