@@ -1,6 +1,15 @@
 /** A file that a run leaves behind: whole or not at all, and that it can be written is known before the run. */
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, fstatSync, lstatSync, realpathSync, type Stats, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  realpathSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { chmod, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { SockError } from "../errors.ts";
@@ -16,6 +25,8 @@ export class ResultFile {
   readonly #mode: number | undefined;
   /** A pipe, a device, our own stdout, a link to what is not there yet: written as it is. */
   readonly #asItIs: boolean;
+  /** Our own stream, where that is a file. */
+  readonly #own: number | undefined;
 
   /** Throws `io` where it could not be written. */
   constructor(path: string) {
@@ -23,7 +34,8 @@ export class ResultFile {
     try {
       const stat = statSync(path, { throwIfNoEntry: false });
       const found = stat ?? lstatSync(path, { throwIfNoEntry: false });
-      this.#asItIs = found !== undefined && (!found.isFile() || isOurs(found));
+      this.#own = ownStream(path);
+      this.#asItIs = found !== undefined && (!found.isFile() || streamOf(found) !== undefined);
       this.#path = stat === undefined || this.#asItIs ? resolve(path) : realpathSync(path);
       this.#mode = stat === undefined ? undefined : stat.mode & 0o777;
       if (stat?.isDirectory() === true || /(^|\/)\.{0,2}$/.test(path)) throw isFolder(path);
@@ -40,7 +52,8 @@ export class ResultFile {
 
   async write(text: string): Promise<void> {
     try {
-      if (this.#asItIs) await this.#add(text);
+      if (this.#own !== undefined) writeAll(this.#own, Buffer.from(text));
+      else if (this.#asItIs) await this.#add(text);
       else await this.#replace(text);
     } catch (thrown) {
       throw this.#failure(thrown);
@@ -86,9 +99,21 @@ function codeOf(thrown: unknown): string {
   return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "failed";
 }
 
-/** Whether it is what one of our own three streams is written to, or read from. */
-function isOurs({ dev, ino }: Stats): boolean {
-  return [0, 1, 2].some((fd) => {
+/** The one of our own streams that writes to the same file, whose place in it a second descriptor would not know. */
+export function ownStream(path: string): number | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  const fd = stat?.isFile() === true ? streamOf(stat) : undefined;
+  return fd === 0 ? undefined : fd;
+}
+
+/** The system may take a part, and says only with the rest why. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}
+
+/** Which of our own three streams is written to it, or read from it. */
+function streamOf({ dev, ino }: Stats): number | undefined {
+  return [1, 2, 0].find((fd) => {
     try {
       const own = fstatSync(fd);
       return own.dev === dev && own.ino === ino;

@@ -1,8 +1,9 @@
 /** `--samples FILE`: one line of JSON for each datagram that was sent. */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { SockError } from "../errors.ts";
 import { errnoWords } from "../files/failure.ts";
 import type { RoundTrips } from "../measure/round-trips.ts";
+import { ownStream, writeAll } from "./result-file.ts";
 
 const LINES_AT_ONCE = 10_000;
 const FIRST_ROOM = 1024;
@@ -10,6 +11,7 @@ const FIRST_ROOM = 1024;
 export class SampleLog {
   readonly #path: string;
   readonly #fd: number;
+  readonly #isOwn: boolean;
   #sent = new Float64Array(FIRST_ROOM);
   #rtt = new Float64Array(FIRST_ROOM);
 
@@ -17,7 +19,9 @@ export class SampleLog {
   constructor(path: string) {
     this.#path = path;
     try {
-      this.#fd = openSync(path, "w");
+      const own = ownStream(path);
+      this.#isOwn = own !== undefined;
+      this.#fd = own ?? openSync(path, "w");
     } catch (thrown) {
       throw failure(path, thrown);
     }
@@ -45,16 +49,14 @@ export class SampleLog {
           const rtt = fate === "received" ? tenths(this.#rtt[number] ?? 0) : null;
           text += `${JSON.stringify({ number, sent_us: tenths(this.#sent[number] ?? 0), fate, rtt_us: rtt })}\n`;
         }
-        const bytes = Buffer.from(text);
-        // the system may take a part, and says only with the rest why
-        for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at);
+        writeAll(this.#fd, Buffer.from(text));
         // the session is looked after meanwhile
         await Bun.sleep(0);
       }
     } catch (thrown) {
       throw failure(this.#path, thrown);
     } finally {
-      closeSync(this.#fd);
+      if (!this.#isOwn) closeSync(this.#fd);
     }
   }
 }

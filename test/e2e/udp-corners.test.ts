@@ -55,6 +55,29 @@ test("an IPv4 address that is written as one of IPv6 is that address", async () 
 });
 
 describe("files", () => {
+  test.each([">", ">>"])(
+    "what goes to our own stdout, a file (%s), stands beside the rest there",
+    async (how) => {
+      await using server = await serve();
+      await using folder = await temporaryFolder();
+      const log = folder.join("log");
+      writeFileSync(log, "of before\n");
+      const args = ["udp", "--count", "3", "--json", "--samples", "/dev/stdout", "--junit", "/dev/stdout"];
+      await using child = await start(args, {
+        env: { SOCK_JOIN: server.join, LOG: log },
+        before: ["sh", "-c", `exec "$@" ${how} "$LOG"`, "sh"],
+      });
+      expect(await child.ended()).toBe(0);
+      const text = readFileSync(log, "utf8");
+      expect(text.startsWith("of before\n")).toBe(how === ">>");
+      expect(text.match(/^\{"number":/gm)).toHaveLength(3);
+      expect(text).toContain("</testsuite>");
+      expect(resultOf(text.slice(text.indexOf('{"type":"result"')).split("\n", 1)[0] ?? "")).toMatchObject({
+        sent: 3,
+      });
+    },
+  );
+
   test.skipIf(!existsSync("/dev/full"))(
     "samples that can't be written take neither the result nor the verdict away",
     async () => {
