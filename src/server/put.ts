@@ -265,7 +265,8 @@ class PutConversation {
   #report(): void {
     const { counts } = this.#receiver;
     const only = this.#only;
-    if (only !== undefined && this.#seen === 1) {
+    // of one that did not end nobody knows whether there was more to come
+    if (only !== undefined && this.#seen === 1 && this.#ended) {
       if (only.action !== "failed") {
         this.#session.report("put", only.shown, only.bytes, this.#started, only.action);
       }
@@ -274,7 +275,7 @@ class PutConversation {
     if (this.#seen === 0) return;
     const { files, bytes, skipped, failed } = counts;
     const more = `${skipped > 0 ? `, ${skipped} skipped` : ""}${failed > 0 ? `, ${failed} failed` : ""}`;
-    const what = `${this.#request.to || "."}  ${files} files${more}`;
+    const what = `${this.#request.to || "."}  ${files} ${files === 1 ? "file" : "files"}${more}`;
     const outcome = failed > 0 ? "some-failed" : "ok";
     this.#session.report("put", what, bytes, this.#started, this.#ended ? outcome : "cut");
   }
