@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { SockError } from "../errors.ts";
 import type { BlockPool } from "../files/blocks.ts";
 import {
+  DRAIN_MS,
   FEATURE_ZSTD,
   FINISH_MS,
   MAX_BODY_BYTES,
@@ -194,7 +195,8 @@ export class Session {
   drain(): void {
     this.#draining = true;
     this.channel.send({ type: "closing", reason: "the server was told to stop" });
-    if (!this.busy) this.channel.refuse(new SockError("draining", "the server is stopping"));
+    // answers may still be on their way
+    if (!this.busy) this.channel.refuse(new SockError("draining", "the server is stopping"), DRAIN_MS);
   }
 
   /** For the one line that all echoes of a session get. */

@@ -200,12 +200,12 @@ export class Channel {
     this.connection.end();
   }
 
-  /** Tells the peer why, then ends. */
-  refuse(error: SockError): void {
+  /** Tells the peer why, then ends; who has not read all until then is cut off, ms. */
+  refuse(error: SockError, limitMs = REFUSED_MS): void {
     if (this.#failure !== undefined) return;
     const hint = error.hint === undefined ? {} : { hint: error.hint };
     this.send({ type: "error", code: error.code, message: error.message, ...hint });
-    this.connection.end(REFUSED_MS);
+    this.connection.end(limitMs);
     this.fail(error);
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { DRAIN_MS } from "../../src/protocol/constants.ts";
 import { codeAt, start } from "../helpers/child.ts";
@@ -119,6 +119,20 @@ describe("a server that is told to stop", () => {
     relay.faults.up.rate = Infinity;
     expect(await put.ended()).toBe(0);
     expect(await server.process.exited).toBe(0);
+  });
+
+  test("an answer on a slow line arrives whole, though nothing is asked any more", async () => {
+    await using folder = await temporaryFolder();
+    await using server = await serve({ args: [folder.path] });
+    for (let n = 0; n < 6000; n++) writeFileSync(folder.join(`a name of some length ${n}`), "");
+    await using relay = await Relay.start(server.port);
+    relay.faults.down.rate = 150_000;
+    const env = { SOCK_JOIN: codeAt(server.join, relay.port) };
+    await using list = await start(["ls", ":", "--json"], { env });
+    await until(() => relay.bytes.down > 50_000, "the beginning of the list");
+    expect(await server.stop("SIGTERM")).toBe(0);
+    expect(await list.ended()).toBe(0);
+    expect(list.stdout().split("\n").length).toBeGreaterThan(6000);
   });
 
   test("leaves at once at the second signal; the client hears it, and nothing is published", async () => {
