@@ -201,6 +201,8 @@ export class RemoteTerminal {
           this.#taken(message.at);
           break;
         case "over":
+          // all that has arrived will be shown, and is not to come again
+          channel.send({ type: "ack", at: this.#at });
           channel.send({ type: "finish" });
           // what came behind that would be taken for the next request
           this.#session = undefined;

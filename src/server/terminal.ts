@@ -190,7 +190,7 @@ class Viewing implements Viewer {
           if (!this.#replaced) this.#terminal.input(message.at, frame.body ?? new Uint8Array(0));
           break;
         case "ack":
-          if (!this.#replaced) this.#terminal.used(message.at);
+          if (!this.#replaced && this.#terminal.isFreeFor(this)) this.#terminal.used(message.at);
           break;
         case "resize":
           if (!this.#replaced) this.#terminal.resize(message.cols, message.rows);

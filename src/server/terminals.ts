@@ -253,6 +253,11 @@ export class RemoteTerminal {
     return EMPTY;
   }
 
+  /** Nobody else has it. */
+  isFreeFor(viewer: Viewer): boolean {
+    return this.#viewer === undefined || this.#viewer === viewer;
+  }
+
   /** The client has used everything before `at`. Throws `protocol` for what was never there. */
   used(at: number): void {
     if (at > this.#end) throw new SockError("protocol", "more was used than was sent");

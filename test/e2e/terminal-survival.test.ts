@@ -198,6 +198,30 @@ describe.skipIf(!HAS_TMUX)("from elsewhere", () => {
     await again.shows("ended with 255");
   }, 40_000);
 
+  test("what was shown before ~d is not shown again, and nothing is missing", async () => {
+    await using server = await terminalServer();
+    const { home } = await joined(server, "kai");
+    await using here = await openedBy(home);
+    await here.shows("there>");
+    const recorded = await here.record();
+    const ticks = async (): Promise<number[]> =>
+      Array.from((await recorded()).matchAll(/tick-(\d+)/g), ([, number]) => Number(number));
+    await here.enter('n=0; until test -e stop; do echo "tick-$((n+=1))"; sleep 0.01; done; echo al"l"');
+    for (let times = 1; times <= 3; times++) {
+      const before = (await ticks()).length;
+      await until(async () => (await ticks()).length > before + 20, "output");
+      await here.key("Enter");
+      await here.type("~d");
+      await here.shows("ended with 0");
+      await here.enter('clear; $SOCK_BIN shell web1 --attach; echo "ended with $?"');
+    }
+    await here.shows(/tick-/);
+    writeFileSync(`${server.home}/stop`, "");
+    await here.shows(/^all/m);
+    const all = await ticks();
+    expect(all).toEqual(all.map((_, at) => at + 1));
+  }, 40_000);
+
   test("a name that is taken is refused; another one is not", async () => {
     await using server = await terminalServer();
     const { home } = await joined(server, "kai");
