@@ -219,7 +219,7 @@ test("--allow-from answers whom it names, and says at the start what is open", a
 test("for people each line begins with the time, also of who is refused", async () => {
   await using folder = await temporaryFolder();
   await using server = await start(["plain", `post-pipe=unix:${folder.join("s")}`, "--root", folder.path]);
-  await until(() => existsSync(folder.join("s")), "it to listen");
+  await until(() => server.stderr().includes("post-pipe"), "it to listen");
   using peer = await Bun.connect({ unix: folder.join("s"), socket: { data: () => undefined } });
   peer.end("garbage");
   await until(() => server.stderr().includes("refused"), "a word about it");

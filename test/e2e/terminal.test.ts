@@ -337,9 +337,8 @@ describe.skipIf(!HAS_TMUX)("a terminal whose two ends are not of the same speed"
     expect(residentMiB(server.process.pid) - (before[0] ?? 0)).toBeLessThan(20);
     expect(residentMiB(client) - (before[1] ?? 0)).toBeLessThan(20);
     process.kill(client, "SIGTERM");
-    const status = await until(
-      () => existsSync(`${server.home}/status`) && readFileSync(`${server.home}/status`, "utf8"),
-    );
+    const file = `${server.home}/status`;
+    const status = await until(() => existsSync(file) && (readFileSync(file, "utf8") || undefined));
     expect(status).toBe("143\n");
   });
 });
