@@ -5,6 +5,14 @@ import { errnoOf } from "./errno.ts";
 import { fsFailure } from "./failure.ts";
 import { O_NONBLOCK } from "./folder.ts";
 
+/** Two writes within this time may leave the same time in a file: the kernel's clock for it ticks every 1 to 10 ms, ms. */
+export const STAMP_MS = 20;
+
+/** Whether a write that comes now could leave the file's time as it is, so that only its bytes tell of it. */
+export function isJustWritten(mtimeUs: number): boolean {
+  return Math.abs(Date.now() - mtimeUs / 1000) < STAMP_MS;
+}
+
 /** One regular file that is read to be sent, with what it was like when it was opened. */
 export class Outgoing {
   readonly length: number;
@@ -80,6 +88,14 @@ export class Outgoing {
 
   /** All bytes at once, for small files; undefined where it was written to meanwhile. */
   readWhole(): Uint8Array | undefined {
+    const isUnsure = isJustWritten(this.mtimeUs);
+    const bytes = this.#readAll();
+    if (bytes === undefined || !isUnsure) return bytes;
+    const again = this.#readAll();
+    return again !== undefined && Buffer.compare(bytes, again) === 0 ? bytes : undefined;
+  }
+
+  #readAll(): Uint8Array | undefined {
     const bytes = Buffer.allocUnsafeSlow(this.length + 1);
     let filled = 0;
     try {

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { errnoOf } from "./errno.ts";
 import type { Entry } from "./entry.ts";
 import { O_NOFOLLOW, O_NONBLOCK } from "./folder.ts";
+import { isJustWritten } from "./outgoing.ts";
 
 const FLAGS = fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 
@@ -10,6 +11,7 @@ const FLAGS = fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
  * what it was: then there is a slower way to find out what it is. Throws what the system throws.
  */
 export function readSmall(path: string | Buffer, entry: Entry): Uint8Array | undefined {
+  if (isJustWritten(entry.mtimeUs)) return undefined;
   let fd: number;
   try {
     fd = fs.openSync(path, FLAGS);

@@ -2,7 +2,7 @@
 import { SockError } from "../errors.ts";
 import { createDigester, digestOf, type Digester } from "../files/digest.ts";
 import type { DigestBatch } from "../files/digest-batch.ts";
-import type { Outgoing } from "../files/outgoing.ts";
+import { isJustWritten, type Outgoing, STAMP_MS } from "../files/outgoing.ts";
 import { type ReadBlock, sendBlocks } from "../files/sending.ts";
 import { PROOF_BLOCK_BYTES, PROOFS_IN_FRAME, SMALL_FILE_BYTES } from "../protocol/constants.ts";
 import type { FileItem, StreamItem } from "./items.ts";
@@ -13,15 +13,41 @@ const HASH_BYTES = 8;
 /** A file that is written to all the time is given up after so many reads. */
 const MOST_READS = 3;
 
-interface Whole {
+export interface Whole {
   readonly bytes: Uint8Array;
   readonly mtimeUs: number;
   readonly mode: number;
 }
 
-/** Sends entry, digest and bytes in one frame, as soon as they are hashed. Returns the bytes. Throws `changed`, `not-found`… */
-export function sendSmall(wire: Wire, { options, digests }: Owner, pending: Pending, item: FileItem): number {
-  const { bytes, mtimeUs: mtime, mode } = readWhole(item);
+/** All bytes of a small file, where it is as it was when it was looked at. */
+export function readAsSeen(item: FileItem): Whole | undefined {
+  const bytes = item.read?.();
+  return bytes && { bytes, mtimeUs: item.mtimeUs, mode: item.mode };
+}
+
+/** All bytes of a small file, of one version. Throws `changed`, `not-found`… */
+export async function readAtRest(item: FileItem): Promise<Whole> {
+  for (let attempt = 1; ; attempt++) {
+    const file = await openAtRest(item);
+    try {
+      if (file.length > SMALL_FILE_BYTES) throw changed(item.shown);
+      const bytes = file.readWhole();
+      if (bytes !== undefined) return { bytes, mtimeUs: file.mtimeUs, mode: item.mode };
+      if (attempt === MOST_READS) throw changed(item.shown);
+    } finally {
+      file.close();
+    }
+  }
+}
+
+/** Sends entry, digest and bytes in one frame, as soon as they are hashed. */
+export function sendSmall(
+  wire: Wire,
+  { options, digests }: Owner,
+  pending: Pending,
+  item: FileItem,
+  { bytes, mtimeUs: mtime, mode }: Whole,
+): void {
   const { length } = bytes;
   digests.add(bytes, (digest) => {
     // over another connection it is sent again
@@ -33,12 +59,16 @@ export function sendSmall(wire: Wire, { options, digests }: Owner, pending: Pend
     );
     options.onBytes?.(length, item);
   });
-  return length;
 }
 
 /** The receiver has a file as long as this one: its digest is enough where they are the same. */
-export function offerSmall(wire: Wire, { options }: Owner, pending: Pending, item: FileItem): void {
-  const { bytes, mtimeUs: mtime, mode } = readWhole(item);
+export function offerSmall(
+  wire: Wire,
+  { options }: Owner,
+  pending: Pending,
+  item: FileItem,
+  { bytes, mtimeUs: mtime, mode }: Whole,
+): void {
   pending.compared = true;
   pending.offered = true;
   pending.have = 0;
@@ -62,7 +92,7 @@ export async function sendLarge(
   item: FileItem | StreamItem,
 ): Promise<void> {
   const { digest, pool, pace } = sender.options;
-  const file = item.kind === "file" ? item.open() : undefined;
+  const file = item.kind === "file" ? await openAtRest(item) : undefined;
   let digester = createDigester(digest, file?.length ?? null);
   try {
     const read: ReadBlock = item.kind === "file" ? (block, at) => opened(file).read(block, at) : item.read;
@@ -194,20 +224,13 @@ interface Owner {
   reached(pending: Pending, bytes: number): void;
 }
 
-/** All bytes of a small file, of one version. */
-function readWhole(item: FileItem): Whole {
-  const whole = item.read?.();
-  if (whole !== undefined) return { bytes: whole, mtimeUs: item.mtimeUs, mode: item.mode };
+/** Opens it when a write that comes while it is read would show in its time; one that is written to all the time as it is. */
+async function openAtRest(item: FileItem): Promise<Outgoing> {
   for (let attempt = 1; ; attempt++) {
     const file = item.open();
-    try {
-      if (file.length > SMALL_FILE_BYTES) throw changed(item.shown);
-      const bytes = file.readWhole();
-      if (bytes !== undefined) return { bytes, mtimeUs: file.mtimeUs, mode: item.mode };
-      if (attempt === MOST_READS) throw changed(item.shown);
-    } finally {
-      file.close();
-    }
+    if (attempt === MOST_READS || !isJustWritten(file.mtimeUs)) return file;
+    file.close();
+    await Bun.sleep(STAMP_MS);
   }
 }
 

@@ -14,7 +14,7 @@ import type { Item } from "./items.ts";
 import { checkDone } from "./done.ts";
 import { type Counts, count, type Outcome } from "./outcome.ts";
 import { type Node, type Pending, type SenderOptions, sourceOf } from "./pending.ts";
-import { offerSmall, sendLarge, sendSmall } from "./send-file.ts";
+import { offerSmall, readAsSeen, readAtRest, sendLarge, sendSmall } from "./send-file.ts";
 import type { Wire } from "./wire.ts";
 
 /** To an entry that we give up: what was on its way, and the answer to that. */
@@ -282,8 +282,13 @@ export class Sender {
     try {
       let bytes = 0;
       if (item.kind === "file" && item.length <= SMALL_FILE_BYTES) {
-        if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item);
-        else bytes = sendSmall(wire, this, pending, item);
+        const whole = readAsSeen(item) ?? (await readAtRest(item));
+        if (pending.answered) return;
+        if (pending.have > 0 && !pending.compared) offerSmall(wire, this, pending, item, whole);
+        else {
+          sendSmall(wire, this, pending, item, whole);
+          bytes = whole.bytes.length;
+        }
       } else {
         // small ones that are still hashed would come in the middle of it
         await this.digests.all();

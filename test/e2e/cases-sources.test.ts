@@ -1,6 +1,15 @@
 /** "Files": a source that shrinks, grows, vanishes or turns unreadable, in a tree: it fails by name, the others go on. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { appendFile, chmod, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  open as openFile,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, start } from "../helpers/child.ts";
@@ -230,8 +239,12 @@ test("a source that is written to all the time: given up by name, never half; at
   open.push(line);
   plant(line.here("t"), { quiet: "quiet", busy: Buffer.alloc(60_000) });
   let going = true;
+  // writeFile would write over what is there: half and half for a moment, whoever reads it
   const writer = (async () => {
-    for (let n = 0; going; n++) await writeFile(line.here("t", "busy"), Buffer.alloc(60_000, String(n % 10)));
+    for (let n = 0; going; n++) {
+      await using file = await openFile(line.here("t", "busy"), "w");
+      await file.write(Buffer.alloc(60_000, String(n % 10)));
+    }
   })();
   for (let n = 0; n < 5; n++) {
     const ran = await line.run("put", "t", `:t${n}`, "--json");

@@ -260,13 +260,10 @@ describe("measuring", () => {
 
   test("a server that takes nothing any more: memory stays, and it ends when told to", async () => {
     await using server = await serve();
-    await using child = await start(
-      ["echo", "--rate", "20000", "--count", "1000000", "--size", "16KiB", "--json"],
-      {
-        env: { SOCK_JOIN: server.join },
-      },
-    );
-    await Bun.sleep(500);
+    await using relay = await Relay.start(server.port);
+    const run = ["echo", "--rate", "20000", "--count", "1000000", "--size", "16KiB", "--json"];
+    await using child = await start(run, { env: { SOCK_JOIN: codeAt(server.join, relay.port) } });
+    await until(() => relay.bytes.up > 10_000_000, "a part of the run");
     server.process.kill("SIGSTOP");
     await Bun.sleep(1500);
     const resident = await Bun.file(`/proc/${child.process.pid}/status`).text();

@@ -245,4 +245,4 @@ test("progress is shown on a terminal and nowhere else", async () => {
   expect(quiet.stdout()).toBe("");
   // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
   expect(quiet.stderr()).not.toMatch(/[\r\x1b]| %/);
-}, 15_000);
+}, 30_000);

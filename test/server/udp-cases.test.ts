@@ -234,13 +234,18 @@ test("300,000 datagrams of no run: under 1 MB, and no answer", async () => {
   const probe = randomBytes(64);
   probe.set([0x73, 0x75, 1, 1]);
   const to = { port: server.port, address: "127.0.0.1" };
-  const before = residentKb();
-  for (let sent = 0; sent < 300_000; sent += 100) {
-    for (let at = 0; at < 100; at++) noise.socket.send(probe, to.port, to.address);
-    if (sent % 10_000 === 0) await Bun.sleep(0);
+  // what is kept of each would show every time, a step of the collector does not
+  let growth = Infinity;
+  for (let times = 0; times < 3 && growth >= 1024; times++) {
+    const before = residentKb();
+    for (let sent = 0; sent < 300_000; sent += 100) {
+      for (let at = 0; at < 100; at++) noise.socket.send(probe, to.port, to.address);
+      if (sent % 10_000 === 0) await Bun.sleep(0);
+    }
+    await healthy();
+    growth = residentKb() - before;
   }
-  await healthy();
-  expect(residentKb() - before).toBeLessThan(1024);
+  expect(growth).toBeLessThan(1024);
   expect(noise.received).toEqual([]);
 }, 60_000);
 

@@ -13,7 +13,10 @@ for (const links of ["keep", "follow", "skip"] as const) {
       ["next", "the new one"],
     ] as const) {
       fs.mkdirSync(ground.path(folder, "sub"), { recursive: true });
-      for (const name of ["a", "b", "sub/c"]) fs.writeFileSync(ground.path(folder, name), words);
+      for (const name of ["a", "b", "sub/c"]) {
+        fs.writeFileSync(ground.path(folder, name), words);
+        fs.utimesSync(ground.path(folder, name), 1000, 1000);
+      }
     }
     const files: FileItem[] = [];
     for await (const item of treeItems(ground.root(), ["www"], { links, shown: "www" })) {
